@@ -1,0 +1,52 @@
+import type { AlertCard } from './message.ts';
+
+/**
+ * The port for everything that tells people. It answers what became of a call,
+ * it never retries: only the dispatcher does (`deliver.ts`), because only the
+ * ledger knows what is still wanted.
+ */
+export interface Notifier {
+  readonly name: string;
+  /** Posts a new message. `notificationId` travels with it, so that it can be found again after an unknown outcome. */
+  post(message: { channel: string; card: AlertCard; notificationId: string }, signal: AbortSignal): Promise<NotifyResult>;
+  /** Brings an existing message to the state of the card. Safe to repeat. */
+  edit(
+    message: { channelId: string; messageId: string; card: AlertCard; notificationId: string },
+    signal: AbortSignal,
+  ): Promise<NotifyResult>;
+}
+
+export type NotifyResult =
+  /** `channelId` is the vendor's id of the place, `messageId` of the message: both are needed to edit it. */
+  { ok: true; channelId: string; messageId: string } | NotifyFailure;
+
+export type NotifyFailure = {
+  ok: false;
+  reason: NotifyFailureReason;
+  /** The period the vendor asked for; absent when it named none. */
+  retryAfterMs?: number;
+  /** The vendor's own code, short, without secrets: "channel_not_found". */
+  code: string;
+  /** For people: what to do about it. */
+  detail: string;
+};
+
+/**
+ * - `rate-limited`: refused for now, surely not applied.
+ * - `unavailable`: surely not applied; try again later.
+ * - `unknown`: may have been applied (timeout, reset, 5xx): look before posting again.
+ * - `channel`: this place cannot be written to until somebody changes it.
+ * - `app`: the app lacks a scope or permission.
+ * - `auth`: the token is not accepted at all.
+ * - `payload`: the message itself is refused; the same again would be refused again.
+ * - `gone`: the message to edit is not there or not ours.
+ */
+export type NotifyFailureReason =
+  | 'rate-limited'
+  | 'unavailable'
+  | 'unknown'
+  | 'channel'
+  | 'app'
+  | 'auth'
+  | 'payload'
+  | 'gone';
