@@ -50,3 +50,12 @@ export type NotifyFailureReason =
   | 'auth'
   | 'payload'
   | 'gone';
+
+/** For notifiers that can look for a message whose posting had an unknown outcome. */
+export interface FindsPosted {
+  /** `null` when the message is surely not there. */
+  findPosted(
+    search: { channelId: string; notificationId: string; since: Date },
+    signal?: AbortSignal,
+  ): Promise<{ ok: true; found: { channelId: string; messageId: string } | null } | NotifyFailure>;
+}

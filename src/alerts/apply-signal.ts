@@ -1,0 +1,221 @@
+import type { Alert, Decision } from './alert.ts';
+import type { DescribedSignal } from './describe.ts';
+import { isOpen } from './lifecycle.ts';
+
+/**
+ * How one report changes what we know: the identity and idempotency rules of the
+ * service, pure. No request of Grafana or Alertmanager carries a delivery id, so
+ * a report is judged by what it says against the row it concerns, and the same
+ * report may come again, late, early, or from a twin.
+ */
+
+/** What the rules need to know of the stored alert, beside the alert itself. */
+export type KnownAlert = Alert & {
+  /** The newest start any report of the present episode named. */
+  latestStartsAt: Date;
+  /** When we heard that it ended; null while open. */
+  resolveReceivedAt: Date | null;
+  /** When the report behind the present status arrived. */
+  receivedAt: Date;
+};
+
+export type SignalEffect =
+  /** A new row. */
+  | { kind: 'created'; decision: Decision }
+  /** Firing again after a resolve: the same row, a new episode, told once anew. */
+  | { kind: 'refired'; decision: Decision }
+  /** Still firing and something people see changed (severity, title). */
+  | { kind: 'changed'; decision: Decision }
+  /** Still firing: seen once more, nothing to tell. */
+  | { kind: 'repeated'; decision: Decision }
+  | { kind: 'resolved'; decision: Decision }
+  /** Nothing changes. */
+  | { kind: 'ignored'; decision: Decision };
+
+/**
+ * A firing report with the start of an episode that ended less than this ago was
+ * sent before the resolve and came after it (retry, second path, HA twin):
+ * Alertmanager peers wait 15 s for each other, so a minute covers three of them.
+ */
+const overtakenWithinMs = 60_000;
+
+/** @param receivedAt when the report had arrived in full. */
+export function judgeSignal(known: KnownAlert | undefined, signal: DescribedSignal, receivedAt: Date): SignalEffect {
+  return signal.status === 'firing' ? judgeFiring(known, signal, receivedAt) : judgeResolved(known, signal);
+}
+
+function judgeFiring(known: KnownAlert | undefined, signal: DescribedSignal, receivedAt: Date): SignalEffect {
+  if (known === undefined) return effect('created', 'first report of this fingerprint');
+  if (isOpen(known.status)) {
+    const changes = visibleChanges(known, signal);
+    if (changes.length > 0) return effect('changed', `reported firing again with another ${changes.join(' and ')}`);
+    return effect('repeated', 'already open: counted, nothing to tell');
+  }
+  if (overtookItsResolve(known, signal, receivedAt)) {
+    return effect('ignored', 'a firing report of the episode that just ended arrived after its resolve');
+  }
+  return effect('refired', `firing again after it was resolved: episode ${known.episode + 1}`);
+}
+
+function judgeResolved(known: KnownAlert | undefined, signal: DescribedSignal): SignalEffect {
+  if (known === undefined) return effect('ignored', 'a resolve of an alert that was never seen firing opens nothing');
+  if (!isOpen(known.status)) return effect('ignored', 'already resolved');
+  if (endedBefore(signal, known.latestStartsAt)) {
+    return effect('ignored', 'a late resolve: it ended before the present episode began');
+  }
+  const why = signal.stateReason === null ? '' : ` (its source says: ${signal.stateReason})`;
+  return effect('resolved', `reported resolved by its source${why}`);
+}
+
+function effect(kind: SignalEffect['kind'], reason: string): SignalEffect {
+  return { kind, decision: { stage: 'dedup', outcome: kind, reason } };
+}
+
+function overtookItsResolve(known: KnownAlert, signal: DescribedSignal, receivedAt: Date): boolean {
+  if (signal.startsAt === null || known.resolveReceivedAt === null) return false;
+  const sinceResolveMs = receivedAt.getTime() - known.resolveReceivedAt.getTime();
+  return signal.startsAt.getTime() <= known.latestStartsAt.getTime() && sinceResolveMs < overtakenWithinMs;
+}
+
+function endedBefore(signal: DescribedSignal, episodeStart: Date): boolean {
+  if (signal.endsAt !== null) return signal.endsAt.getTime() < episodeStart.getTime();
+  return signal.startsAt !== null && signal.startsAt.getTime() < episodeStart.getTime();
+}
+
+function visibleChanges(known: KnownAlert, signal: DescribedSignal): string[] {
+  const changes: string[] = [];
+  if (!known.severityPinned && known.severity !== signal.severity) changes.push('severity');
+  if (known.title !== signal.title) changes.push('title');
+  return changes;
+}
+
+/** The row as it is after the effect. `id` names a created row. */
+export function applySignal(
+  known: KnownAlert | undefined,
+  signal: DescribedSignal,
+  effectKind: Exclude<SignalEffect['kind'], 'ignored'>,
+  context: { id: string; source: Alert['source']; receivedAt: Date; incidentStillOpen: boolean },
+): KnownAlert {
+  if (known === undefined) return created(signal, context);
+  if (effectKind === 'resolved') return resolved(known, signal, context.receivedAt);
+  const seen = seenAgain(known, signal, context.receivedAt);
+  if (effectKind !== 'refired') return seen;
+  const startsAt = signal.startsAt ?? context.receivedAt;
+  return {
+    ...seen,
+    status: 'firing',
+    severity: signal.severity,
+    severityPinned: false,
+    episode: known.episode + 1,
+    // An incident that is still open for other alerts takes it back; a closed one does not reopen.
+    incidentId: context.incidentStillOpen ? known.incidentId : null,
+    startsAt,
+    latestStartsAt: startsAt,
+    receivedAt: context.receivedAt,
+    acknowledgedAt: null,
+    acknowledgedBy: null,
+    resolvedAt: null,
+    resolvedBy: null,
+    resolveReceivedAt: null,
+    updatedAt: context.receivedAt,
+  };
+}
+
+function created(
+  signal: DescribedSignal,
+  context: { id: string; source: Alert['source']; receivedAt: Date },
+): KnownAlert {
+  const startsAt = signal.startsAt ?? context.receivedAt;
+  return {
+    id: context.id,
+    source: context.source,
+    tenant: signal.tenant,
+    fingerprint: signal.fingerprint,
+    correlationId: context.id,
+    severity: signal.severity,
+    severityPinned: false,
+    status: 'firing',
+    title: signal.title,
+    description: signal.description,
+    namespace: signal.namespace,
+    labels: signal.labels,
+    annotations: signal.annotations,
+    links: signal.links,
+    values: signal.values,
+    stateReason: signal.stateReason,
+    mute: signal.mute,
+    foldKey: signal.foldKey,
+    incidentId: null,
+    traceId: signal.traceId,
+    traceIds: signal.traceIds,
+    occurrences: 1,
+    episode: 1,
+    role: 'standalone',
+    primaryId: null,
+    assignedTo: null,
+    startsAt,
+    latestStartsAt: startsAt,
+    expiresAt: signal.expiresAt,
+    receivedAt: context.receivedAt,
+    lastSeenAt: context.receivedAt,
+    createdAt: context.receivedAt,
+    updatedAt: context.receivedAt,
+    acknowledgedAt: null,
+    acknowledgedBy: null,
+    resolvedAt: null,
+    resolvedBy: null,
+    resolveReceivedAt: null,
+  };
+}
+
+/** Firing once more: the newest text wins, the start moves back but never forward, a person's severity stays. */
+function seenAgain(known: KnownAlert, signal: DescribedSignal, receivedAt: Date): KnownAlert {
+  const visible = visibleChanges(known, signal).length > 0;
+  return {
+    ...known,
+    severity: known.severityPinned ? known.severity : signal.severity,
+    title: signal.title,
+    description: signal.description,
+    namespace: signal.namespace,
+    labels: signal.labels,
+    annotations: signal.annotations,
+    links: signal.links,
+    values: signal.values,
+    stateReason: signal.stateReason,
+    mute: signal.mute,
+    foldKey: signal.foldKey,
+    traceId: signal.traceId ?? known.traceId,
+    traceIds: signal.traceIds.length > 0 ? signal.traceIds : known.traceIds,
+    occurrences: known.occurrences + 1,
+    startsAt: signal.startsAt === null ? known.startsAt : earlier(known.startsAt, signal.startsAt),
+    latestStartsAt: signal.startsAt === null ? known.latestStartsAt : later(known.latestStartsAt, signal.startsAt),
+    expiresAt: signal.expiresAt,
+    lastSeenAt: later(known.lastSeenAt, receivedAt),
+    updatedAt: visible ? receivedAt : known.updatedAt,
+  };
+}
+
+function resolved(known: KnownAlert, signal: DescribedSignal, receivedAt: Date): KnownAlert {
+  return {
+    ...known,
+    status: 'resolved',
+    annotations: signal.annotations,
+    values: signal.values,
+    stateReason: signal.stateReason,
+    expiresAt: null,
+    resolvedAt: signal.endsAt === null ? receivedAt : earlier(signal.endsAt, receivedAt),
+    resolvedBy: null,
+    resolveReceivedAt: receivedAt,
+    lastSeenAt: later(known.lastSeenAt, receivedAt),
+    updatedAt: receivedAt,
+    receivedAt,
+  };
+}
+
+function earlier(a: Date, b: Date): Date {
+  return a.getTime() <= b.getTime() ? a : b;
+}
+
+function later(a: Date, b: Date): Date {
+  return a.getTime() >= b.getTime() ? a : b;
+}

@@ -1,0 +1,25 @@
+import { priorities } from '../jobs/catalog.ts';
+import type { Job } from '../jobs/enqueue.ts';
+import type { Severity } from './alert.ts';
+
+/** How many alerts one job looks after: enough to work on sets, few enough that a P0 behind it does not wait. */
+const alertsPerJob = 200;
+
+/**
+ * The jobs that tell the rest of the house that alerts changed. This room does
+ * not know who listens. Urgent ones go first, in jobs of their own.
+ */
+export function changedJobs(alerts: { id: string; severity: Severity }[]): Job[] {
+  const urgent = alerts.filter((alert) => alert.severity === 'P0' || alert.severity === 'P1');
+  const others = alerts.filter((alert) => alert.severity !== 'P0' && alert.severity !== 'P1');
+  return [...jobsFor(urgent, priorities.urgent), ...jobsFor(others, priorities.normal)];
+}
+
+function jobsFor(alerts: { id: string }[], priority: number): Job[] {
+  const jobs: Job[] = [];
+  for (let start = 0; start < alerts.length; start += alertsPerJob) {
+    const alertIds = alerts.slice(start, start + alertsPerJob).map((alert) => alert.id);
+    jobs.push({ task: 'alert.changed', payload: { alertIds }, priority });
+  }
+  return jobs;
+}

@@ -1,0 +1,224 @@
+import type { ColumnType, Generated } from 'kysely';
+import type { Labels, Link, Mute, Severity, SourceName, Status } from '../alerts/alert.ts';
+
+/**
+ * The tables as kysely sees them; `migrations/` is the truth, docs/schema.md the
+ * description. jsonb columns take a JSON text on the way in.
+ */
+export type Database = {
+  alerts_active: AlertsTable;
+  alerts_archive: AlertsTable & { archived_at: Date; archive_reason: string };
+  alert_actions: AlertActionsTable;
+  incidents: IncidentsTable;
+  incident_commands: IncidentCommandsTable;
+  cluster_health: ClusterHealthTable;
+  deliveries: DeliveriesTable;
+  notifications: NotificationsTable;
+  send_budgets: SendBudgetsTable;
+  inbound_events: InboundEventsTable;
+  people: PeopleTable;
+  api_tokens: ApiTokensTable;
+  idempotency_keys: IdempotencyKeysTable;
+  source_heartbeats: SourceHeartbeatsTable;
+};
+
+type Json<T> = ColumnType<T, string, string>;
+
+export type AlertsTable = {
+  id: string;
+  correlation_id: string;
+  source: SourceName;
+  tenant: string;
+  fingerprint: string;
+  severity: Severity;
+  severity_pinned: boolean;
+  status: Status;
+  title: string;
+  description: string;
+  namespace: string | null;
+  labels: Json<Labels>;
+  annotations: Json<Labels>;
+  links: Json<Link[]>;
+  values: Json<Record<string, number> | null>;
+  state_reason: string | null;
+  mute: Mute | null;
+  fold_key: string | null;
+  incident_id: string | null;
+  jaeger_trace_id: string | null;
+  trace_ids: string[];
+  occurrences: number;
+  episode: number;
+  role: 'primary' | 'secondary' | 'standalone';
+  primary_id: string | null;
+  assigned_to: string | null;
+  starts_at: Date;
+  latest_starts_at: Date;
+  expires_at: Date | null;
+  received_at: Date;
+  last_seen_at: Date;
+  created_at: Date;
+  updated_at: Date;
+  acknowledged_at: Date | null;
+  acknowledged_by: string | null;
+  resolved_at: Date | null;
+  resolved_by: string | null;
+  resolve_received_at: Date | null;
+};
+
+export type ActionKind =
+  | 'create'
+  | 'refire'
+  | 'update'
+  | 'acknowledge'
+  | 'escalate'
+  | 'assign'
+  | 'resolve'
+  | 'note'
+  | 'archive'
+  | 'create_incident'
+  | 'attach_incident'
+  | 'incident_status'
+  | 'sync';
+
+/** The door a change came through. */
+export type ActionSource = 'slack' | 'api' | 'webhook' | 'console' | 'system';
+
+type AlertActionsTable = {
+  id: string;
+  alert_id: string | null;
+  incident_id: string | null;
+  user_id: string;
+  action: ActionKind;
+  details: Json<Record<string, unknown>>;
+  source: ActionSource;
+  created_at: Date;
+};
+
+export type IncidentStatus = 'open' | 'assigned' | 'resolved' | 'closed';
+
+export type IncidentsTable = {
+  id: string;
+  title: string;
+  severity: Severity;
+  status: IncidentStatus;
+  assigned_to: string | null;
+  alert_count: number;
+  primary_alert_id: string | null;
+  provider: string | null;
+  connection_id: string | null;
+  external_kind: string | null;
+  external_id: string | null;
+  external_url: string | null;
+  opsgenie_incident_id: ColumnType<string | null, never, never>;
+  opened_by: string;
+  acknowledged_at: Date | null;
+  acknowledged_by: string | null;
+  sync_claimed_at: Date | null;
+  created_at: Date;
+  updated_at: Date;
+  resolved_at: Date | null;
+};
+
+type IncidentCommandsTable = {
+  id: string;
+  incident_id: string;
+  kind: string;
+  payload: Json<Record<string, unknown>>;
+  requested_by: string;
+  state: 'pending' | 'accepted' | 'confirmed' | 'failed' | 'unknown';
+  request_id: string | null;
+  attempts: Generated<number>;
+  polls: Generated<number>;
+  next_at: Date;
+  last_error: string | null;
+  created_at: Date;
+  updated_at: Date;
+};
+
+type ClusterHealthTable = {
+  id: string;
+  snapshot_time: Date;
+  node_count: number;
+  ready_nodes: number;
+  pod_count: number;
+  running_pods: number;
+  failed_pods: number;
+  namespace_data: Json<Record<string, unknown>>;
+  resource_metrics: Json<Record<string, unknown>>;
+};
+
+type DeliveriesTable = {
+  id: string;
+  received_at: Date;
+  source: SourceName;
+  sender: string;
+  content_type: string | null;
+  headers: Json<Record<string, unknown>>;
+  body: Buffer;
+  body_encoding: 'zstd' | 'identity';
+  body_bytes: number;
+  outcome: Json<Record<string, unknown>>;
+};
+
+type NotificationsTable = {
+  id: string;
+  subject: string;
+  alert_id: string;
+  notifier: string;
+  channel: string;
+  purpose: string;
+  episode: number;
+  state: 'due' | 'sending' | 'sent' | 'unknown' | 'failed';
+  lane: string;
+  priority: number;
+  due_at: Date;
+  wanted: Generated<number>;
+  attempts: Generated<number>;
+  reposts: Generated<number>;
+  claimed_at: Date | null;
+  attempted_at: Date | null;
+  channel_id: string | null;
+  message_id: string | null;
+  card_hash: string | null;
+  closed: Generated<boolean>;
+  reason: string;
+  last_error: string | null;
+  received_at: Date;
+  created_at: Date;
+  posted_at: Date | null;
+  updated_at: Date;
+};
+
+type SendBudgetsTable = { lane: string; tokens: number; refilled_at: Date; paused_until: Date | null };
+
+type InboundEventsTable = {
+  id: string;
+  kind: string;
+  dedup_key: string;
+  payload: Json<Record<string, unknown>>;
+  received_at: Date;
+  processed_at: Date | null;
+  outcome: string | null;
+};
+
+type PeopleTable = { slack_id: string; email: string | null; name: string; fetched_at: Date };
+
+type ApiTokensTable = {
+  id: string;
+  name: string;
+  role: 'source' | 'viewer' | 'responder' | 'admin';
+  tenant: string;
+  token_hash: Buffer;
+  created_at: Date;
+  revoked_at: Date | null;
+};
+
+type IdempotencyKeysTable = {
+  owner: string;
+  key: string;
+  request_hash: Buffer;
+  response: Json<Record<string, unknown> | null>;
+  created_at: Date;
+};
+
+type SourceHeartbeatsTable = { source: string; tenant: string; last_seen_at: Date };

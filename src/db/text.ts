@@ -1,0 +1,27 @@
+/**
+ * PostgreSQL stores every character but U+0000, and no lone surrogate. Alert text
+ * is whatever a sender puts into it, and it has to come back as it was: NUL is
+ * written as a noncharacter pair and read back. U+FDD0 is reserved by Unicode for
+ * use inside a process; where a text really holds it, it is doubled.
+ */
+const escape = '\uFDD0';
+const needsEscape = /[\u0000\uFDD0]/;
+
+export function toStorable(text: string): string {
+  const wellFormed = text.isWellFormed() ? text : text.toWellFormed();
+  if (!needsEscape.test(wellFormed)) return wellFormed;
+  return wellFormed.replaceAll(escape, `${escape}1`).replaceAll('\0', `${escape}0`);
+}
+
+export function fromStorable(text: string): string {
+  if (!text.includes(escape)) return text;
+  return text.replaceAll(`${escape}0`, '\0').replaceAll(`${escape}1`, escape);
+}
+
+export function toStorableMap(map: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(map).map(([name, value]) => [toStorable(name), toStorable(value)]));
+}
+
+export function fromStorableMap(map: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(map).map(([name, value]) => [fromStorable(name), fromStorable(value)]));
+}

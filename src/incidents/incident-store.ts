@@ -1,0 +1,158 @@
+import { type Selectable, sql } from 'kysely';
+import type { Tx } from '../db/pool.ts';
+import type { IncidentsTable } from '../db/schema.ts';
+import { fromStorable, toStorable } from '../db/text.ts';
+import { enqueue } from '../jobs/enqueue.ts';
+import { newId } from '../lib/ids.ts';
+import type { Incident } from './incident.ts';
+import type { OpenIncident } from './provider.ts';
+
+/** SQL that writes or locks incidents and what is to be said of them to the provider. */
+
+export function fromIncidentRow(row: Selectable<IncidentsTable>): Incident {
+  return {
+    id: row.id,
+    title: fromStorable(row.title),
+    severity: row.severity,
+    status: row.status,
+    assignedTo: row.assigned_to === null ? null : fromStorable(row.assigned_to),
+    provider: row.provider,
+    connectionId: row.connection_id,
+    externalId: row.external_id,
+    externalUrl: row.external_url,
+    alertCount: row.alert_count,
+    primaryAlertId: row.primary_alert_id,
+    openedBy: fromStorable(row.opened_by),
+    acknowledgedAt: row.acknowledged_at,
+    acknowledgedBy: row.acknowledged_by,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    resolvedAt: row.resolved_at,
+  };
+}
+
+/** Locks incidents in the order of their ids. Alerts are always locked before incidents. */
+export async function lockIncidents(tx: Tx, ids: string[]): Promise<Incident[]> {
+  if (ids.length === 0) return [];
+  const rows = await tx
+    .selectFrom('incidents')
+    .selectAll()
+    .where('id', '=', sql<string>`ANY(${ids}::uuid[])`)
+    .orderBy('id')
+    .forUpdate()
+    .execute();
+  return rows.map(fromIncidentRow);
+}
+
+export async function insertIncidents(tx: Tx, incidents: Incident[]): Promise<void> {
+  if (incidents.length === 0) return;
+  await tx
+    .insertInto('incidents')
+    .values(
+      incidents.map((incident) => ({
+        id: incident.id,
+        title: toStorable(incident.title),
+        severity: incident.severity,
+        status: incident.status,
+        assigned_to: incident.assignedTo,
+        alert_count: incident.alertCount,
+        primary_alert_id: incident.primaryAlertId,
+        provider: incident.provider,
+        connection_id: incident.connectionId,
+        external_kind: null,
+        external_id: null,
+        external_url: null,
+        opened_by: toStorable(incident.openedBy),
+        acknowledged_at: incident.acknowledgedAt,
+        acknowledged_by: incident.acknowledgedBy,
+        sync_claimed_at: null,
+        created_at: incident.createdAt,
+        updated_at: incident.updatedAt,
+        resolved_at: incident.resolvedAt,
+      })),
+    )
+    .execute();
+}
+
+/** Writes the parts of locked incidents that we decide ourselves. */
+export async function updateIncident(tx: Tx, incident: Incident): Promise<void> {
+  await tx
+    .updateTable('incidents')
+    .set({
+      title: toStorable(incident.title),
+      severity: incident.severity,
+      status: incident.status,
+      assigned_to: incident.assignedTo === null ? null : toStorable(incident.assignedTo),
+      acknowledged_at: incident.acknowledgedAt,
+      acknowledged_by: incident.acknowledgedBy,
+      updated_at: incident.updatedAt,
+      resolved_at: incident.resolvedAt,
+    })
+    .where('id', '=', incident.id)
+    .execute();
+}
+
+/** Ties locked alerts to an incident and counts them. */
+export async function attachAlerts(tx: Tx, pairs: { alertId: string; incidentId: string }[], now: Date): Promise<void> {
+  if (pairs.length === 0) return;
+  await sql`
+    UPDATE alerts_active a SET incident_id = p.incident_id, updated_at = ${now}
+    FROM unnest(${pairs.map((pair) => pair.alertId)}::uuid[], ${pairs.map((pair) => pair.incidentId)}::uuid[]) AS p (alert_id, incident_id)
+    WHERE a.id = p.alert_id`.execute(tx);
+  await sql`
+    UPDATE incidents i SET alert_count = (
+      SELECT count(*) FROM (
+        SELECT id FROM alerts_active WHERE incident_id = i.id
+        UNION ALL SELECT id FROM alerts_archive WHERE incident_id = i.id
+      ) AS members
+    ) WHERE i.id = ANY(${[...new Set(pairs.map((pair) => pair.incidentId))]}::uuid[])`.execute(tx);
+}
+
+/** What a command carries beside its kind; see `ProviderCommand`. */
+export type CommandPayload =
+  | { kind: 'open'; incident: OpenIncident }
+  | { kind: 'acknowledge'; note?: string }
+  | { kind: 'assign'; assignee: string }
+  | { kind: 'set-severity'; severity: Incident['severity'] }
+  | { kind: 'add-note'; text: string }
+  | { kind: 'close'; note?: string };
+
+/**
+ * Puts commands to the provider into the outbox of their incidents, in order, and
+ * wakes the job that works them off. Nothing for incidents without a provider.
+ */
+export async function enqueueCommands(
+  tx: Tx,
+  commands: { incident: Incident; command: CommandPayload; by: string }[],
+  now: Date,
+): Promise<void> {
+  const wanted = commands.filter(({ incident }) => incident.provider !== null);
+  if (wanted.length === 0) return;
+  await tx
+    .insertInto('incident_commands')
+    .values(
+      wanted.map(({ incident, command, by }) => ({
+        id: newId(),
+        incident_id: incident.id,
+        kind: command.kind,
+        payload: JSON.stringify(command, (_key, value: unknown) => (typeof value === 'string' ? toStorable(value) : value)),
+        requested_by: toStorable(by),
+        state: 'pending' as const,
+        request_id: null,
+        next_at: now,
+        last_error: null,
+        created_at: now,
+        updated_at: now,
+      })),
+    )
+    .execute();
+  await enqueue(
+    tx,
+    [...new Map(wanted.map(({ incident }) => [incident.id, incident])).values()].map((incident) => ({
+      task: 'incident.sync' as const,
+      payload: { incidentId: incident.id },
+      key: `incident.sync:${incident.id}`,
+      priority: incident.severity === 'P0' || incident.severity === 'P1' ? -10 : 0,
+    })),
+  );
+}

@@ -1,0 +1,304 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { sql } from 'kysely';
+import { audit } from '../alerts/alert-store.ts';
+import { alertsOfIncident } from '../alerts/alert-queries.ts';
+import { changedJobs } from '../alerts/changed.ts';
+import type { Db } from '../db/pool.ts';
+import { fromStorable, toStorable } from '../db/text.ts';
+import { enqueue } from '../jobs/enqueue.ts';
+import type { Clock } from '../lib/clock.ts';
+import { backoffMs } from '../lib/backoff.ts';
+import type { CommandPayload } from './incident-store.ts';
+import type { IncidentProvider, ProviderCommand, ProviderFailure, SubmitResult } from './provider.ts';
+
+/**
+ * Works off what is to be said to the provider about one incident, in order, one
+ * process at a time. A command goes pending → accepted (the vendor queued it) →
+ * confirmed or failed; after an outcome we do not know it is `unknown` until the
+ * vendor's state tells. Nothing is ever called inside a transaction, and whatever
+ * is called may be called twice: opening carries our id as the vendor's key.
+ */
+export type SyncDependencies = {
+  db: Db;
+  provider: IncidentProvider;
+  clock: Clock;
+  observe: (outcome: 'confirmed' | 'failed' | 'retried', command: string, detail: string) => void;
+};
+
+/** A claim older than this was left by a process that died. */
+const claimForMs = 60_000;
+/** A request that the vendor rejects after working on it is submitted anew this often. */
+const maxSubmits = 5;
+/** How long one run waits for the vendor's queue before it comes back later. */
+const pollWithinRunMs = 4_000;
+/** Vendors that name no period on 429: Opsgenie counts per minute. */
+const rateLimitedMs = 60_000;
+
+type Command = {
+  id: string;
+  incidentId: string;
+  payload: CommandPayload;
+  by: string;
+  state: 'pending' | 'accepted' | 'unknown';
+  requestId: string | null;
+  attempts: number;
+  polls: number;
+  nextAt: Date;
+  externalId: string | null;
+};
+
+export async function syncIncident(deps: SyncDependencies, incidentId: string, signal: AbortSignal): Promise<void> {
+  const { db, clock } = deps;
+  const claimed = await db
+    .updateTable('incidents')
+    .set({ sync_claimed_at: clock.now() })
+    .where('id', '=', incidentId)
+    .where((where) =>
+      where.or([
+        where('sync_claimed_at', 'is', null),
+        where('sync_claimed_at', '<', new Date(clock.now().getTime() - claimForMs)),
+      ]),
+    )
+    .returning('id')
+    .executeTakeFirst();
+  if (claimed === undefined) return comeBack(deps, incidentId, new Date(clock.now().getTime() + 1_000));
+  let resumeAt: Date | null;
+  try {
+    resumeAt = await workOff(deps, incidentId, signal);
+  } finally {
+    await db.updateTable('incidents').set({ sync_claimed_at: null }).where('id', '=', incidentId).execute();
+  }
+  if (resumeAt !== null) await comeBack(deps, incidentId, resumeAt);
+}
+
+async function comeBack(deps: SyncDependencies, incidentId: string, runAt: Date): Promise<void> {
+  await enqueue(deps.db, [{ task: 'incident.sync', payload: { incidentId }, runAt, key: `incident.sync:${incidentId}` }]);
+}
+
+/** Answers when to come back, or null when everything is said. */
+async function workOff(deps: SyncDependencies, incidentId: string, signal: AbortSignal): Promise<Date | null> {
+  const until = deps.clock.now().getTime() + pollWithinRunMs;
+  for (;;) {
+    signal.throwIfAborted();
+    const command = await nextCommand(deps.db, incidentId);
+    if (command === null) return null;
+    const waitMs = command.nextAt.getTime() - deps.clock.now().getTime();
+    if (waitMs > 0) {
+      if (deps.clock.now().getTime() + waitMs > until) return command.nextAt;
+      await wait(waitMs, undefined, { signal });
+      continue;
+    }
+    await step(deps, command, signal);
+  }
+}
+
+async function nextCommand(db: Db, incidentId: string): Promise<Command | null> {
+  const row = await db
+    .selectFrom('incident_commands as c')
+    .innerJoin('incidents as i', 'i.id', 'c.incident_id')
+    .select(['c.id', 'c.incident_id', 'c.payload', 'c.requested_by', 'c.state', 'c.request_id', 'c.attempts', 'c.polls', 'c.next_at', 'i.external_id'])
+    .where('c.incident_id', '=', incidentId)
+    .where('c.state', 'in', ['pending', 'accepted', 'unknown'])
+    .orderBy('c.created_at')
+    .orderBy('c.id')
+    .limit(1)
+    .executeTakeFirst();
+  if (row === undefined) return null;
+  return {
+    id: row.id,
+    incidentId: row.incident_id,
+    payload: row.payload as CommandPayload,
+    by: fromStorable(row.requested_by),
+    state: row.state as Command['state'],
+    requestId: row.request_id,
+    attempts: row.attempts,
+    polls: row.polls,
+    nextAt: row.next_at,
+    externalId: row.external_id,
+  };
+}
+
+function toProviderCommand(command: Command): ProviderCommand {
+  return { ...command.payload, ref: { incidentId: command.incidentId, externalId: command.externalId }, by: command.by };
+}
+
+async function step(deps: SyncDependencies, command: Command, signal: AbortSignal): Promise<void> {
+  if (command.state === 'accepted' && command.requestId !== null) return poll(deps, command, command.requestId, signal);
+  if (command.state === 'unknown' && command.payload.kind === 'open') {
+    const found = await lookForOpened(deps, command, signal);
+    if (found) return;
+  }
+  const result = await deps.provider.submit(toProviderCommand(command), signal);
+  await afterSubmit(deps, command, result);
+}
+
+/** After an unknown outcome the thing may be there: only when it is not, it is opened again. */
+async function lookForOpened(deps: SyncDependencies, command: Command, signal: AbortSignal): Promise<boolean> {
+  const state = await deps.provider.read({ incidentId: command.incidentId, externalId: null }, signal);
+  if (!state.ok) {
+    await retryLater(deps, command, state, 'unknown');
+    return true;
+  }
+  if (!state.found || state.externalId === null) return false;
+  await confirm(deps, command, { externalId: state.externalId, externalUrl: state.externalUrl });
+  return true;
+}
+
+async function afterSubmit(deps: SyncDependencies, command: Command, result: SubmitResult): Promise<void> {
+  const now = deps.clock.now();
+  if (!result.ok) {
+    if (result.reason === 'rejected') return fail(deps, command, `${result.code}: ${result.detail}`);
+    return retryLater(deps, command, result, result.reason === 'unknown' ? 'unknown' : 'pending');
+  }
+  if (result.state === 'done') return confirm(deps, command, result);
+  await deps.db
+    .updateTable('incident_commands')
+    .set({
+      state: 'accepted',
+      request_id: result.requestId,
+      attempts: command.attempts + 1,
+      polls: 0,
+      next_at: new Date(now.getTime() + pollDelayMs(0)),
+      updated_at: now,
+    })
+    .where('id', '=', command.id)
+    .execute();
+}
+
+/** The vendor's queue usually needs well under a second; then it is asked ever less often. */
+function pollDelayMs(polls: number): number {
+  return Math.min(100 * 2 ** polls, 5_000);
+}
+
+async function poll(deps: SyncDependencies, command: Command, requestId: string, signal: AbortSignal): Promise<void> {
+  const status = await deps.provider.requestStatus({ requestId, command: toProviderCommand(command) }, signal);
+  const now = deps.clock.now();
+  if (!status.ok) return retryLater(deps, command, status, 'accepted');
+  if (status.state === 'done') return confirm(deps, command, status);
+  if (status.state === 'pending') {
+    // A request that is never processed is submitted again; opening twice opens one thing.
+    const lost = command.polls >= 20;
+    await deps.db
+      .updateTable('incident_commands')
+      .set({
+        polls: command.polls + 1,
+        next_at: new Date(now.getTime() + pollDelayMs(command.polls + 1)),
+        updated_at: now,
+        ...(lost ? { state: 'unknown' as const, request_id: null } : {}),
+      })
+      .where('id', '=', command.id)
+      .execute();
+    return;
+  }
+  if (command.attempts >= maxSubmits) return fail(deps, command, status.detail);
+  deps.observe('retried', command.payload.kind, status.detail);
+  await deps.db
+    .updateTable('incident_commands')
+    .set({
+      state: 'pending',
+      request_id: null,
+      last_error: toStorable(status.detail),
+      next_at: new Date(now.getTime() + backoffMs(command.attempts)),
+      updated_at: now,
+    })
+    .where('id', '=', command.id)
+    .execute();
+}
+
+async function retryLater(
+  deps: SyncDependencies,
+  command: Command,
+  failure: ProviderFailure,
+  state: Command['state'],
+): Promise<void> {
+  const now = deps.clock.now();
+  const delayMs =
+    failure.reason === 'rate-limited'
+      ? Math.max(failure.retryAfterMs ?? rateLimitedMs, 1_000)
+      : failure.reason === 'auth'
+        ? 60_000
+        : backoffMs(command.attempts);
+  deps.observe('retried', command.payload.kind, `${failure.reason} ${failure.code}`);
+  await deps.db
+    .updateTable('incident_commands')
+    .set({
+      state,
+      attempts: command.attempts + 1,
+      last_error: toStorable(`${failure.reason}: ${failure.code} ${failure.detail}`).slice(0, 1_000),
+      next_at: new Date(now.getTime() + delayMs),
+      updated_at: now,
+    })
+    .where('id', '=', command.id)
+    .execute();
+}
+
+async function confirm(
+  deps: SyncDependencies,
+  command: Command,
+  outcome: { externalId: string; externalUrl: string | null },
+): Promise<void> {
+  const now = deps.clock.now();
+  const opened = command.payload.kind === 'open';
+  await deps.db.transaction().execute(async (tx) => {
+    await tx
+      .updateTable('incident_commands')
+      .set({ state: 'confirmed', last_error: null, updated_at: now })
+      .where('id', '=', command.id)
+      .execute();
+    if (!opened) return;
+    await tx
+      .updateTable('incidents')
+      .set({
+        external_kind: deps.provider.externalKind,
+        external_id: outcome.externalId,
+        external_url: outcome.externalUrl,
+        updated_at: now,
+      })
+      .where('id', '=', command.incidentId)
+      .execute();
+    await audit(tx, [
+      {
+        alertId: null,
+        incidentId: command.incidentId,
+        action: 'sync',
+        userId: 'system',
+        door: 'system',
+        details: { provider: deps.provider.name, opened: outcome.externalId, url: outcome.externalUrl },
+        at: now,
+      },
+    ]);
+    const alerts = await alertsOfIncident(tx, command.incidentId);
+    await enqueue(tx, changedJobs(alerts.filter((alert) => alert.archivedAt === null)));
+  });
+  deps.observe('confirmed', command.payload.kind, '');
+}
+
+async function fail(deps: SyncDependencies, command: Command, detail: string): Promise<void> {
+  const now = deps.clock.now();
+  await deps.db.transaction().execute(async (tx) => {
+    await tx
+      .updateTable('incident_commands')
+      .set({ state: 'failed', last_error: toStorable(detail).slice(0, 1_000), updated_at: now })
+      .where('id', '=', command.id)
+      .execute();
+    await audit(tx, [
+      {
+        alertId: null,
+        incidentId: command.incidentId,
+        action: 'sync',
+        userId: 'system',
+        door: 'system',
+        details: { provider: deps.provider.name, failed: command.payload.kind, reason: detail },
+        at: now,
+      },
+    ]);
+  });
+  deps.observe('failed', command.payload.kind, detail);
+}
+
+/** Commands still to be said, and the age of the oldest; for readiness and metrics. */
+export async function openCommands(db: Db): Promise<number> {
+  const row = await sql<{ count: number }>`
+    SELECT count(*)::int AS count FROM incident_commands WHERE state IN ('pending', 'accepted', 'unknown')`.execute(db);
+  return row.rows[0]?.count ?? 0;
+}

@@ -1,0 +1,43 @@
+import type { ProviderFailure } from '../../incidents/provider.ts';
+import { callJson, type HttpPolicy, type HttpRequest, type HttpResponse } from '../../lib/http.ts';
+import { classifyFailure, classifyStatus, clipDetail } from './failure.ts';
+
+/** Opsgenie's HTTP conventions: base URL, key, and what a failure means. */
+export type OpsgenieClient = {
+  /** `path` begins with a slash and is already encoded. 2xx answers only; everything else is a failure with its `code`. */
+  call(method: HttpRequest['method'], path: string, json: unknown, signal: AbortSignal): Promise<OpsgenieAnswer>;
+};
+
+export type OpsgenieAnswer = HttpResponse | ProviderFailure;
+
+export type OpsgenieClientOptions = {
+  apiKey: string;
+  /** With or without a path and a slash at its end. */
+  apiUrl: string;
+  timeoutMs: number;
+  policy?: HttpPolicy;
+};
+
+/** A page of 100 incidents with long descriptions stays below it. */
+const maxBodyBytes = 4 * 1024 * 1024;
+
+export function createOpsgenieClient(options: OpsgenieClientOptions): OpsgenieClient {
+  const base = options.apiUrl.replace(/\/+$/, '');
+  const http = {
+    timeoutMs: options.timeoutMs,
+    maxBodyBytes,
+    headers: { authorization: `GenieKey ${options.apiKey}` },
+    ...(options.policy && { policy: options.policy }),
+  };
+  return {
+    async call(method, path, json, signal) {
+      const request: HttpRequest = { method, url: base + path, ...(json !== undefined && { json }) };
+      const result = await callJson(request, http, signal);
+      if (!result.ok) return classifyFailure(result);
+      if (result.status >= 200 && result.status < 300) return result;
+      const failure = classifyStatus(result.status, result.headers, result.body);
+      // A vendor that quotes the request back must not put the key into our log.
+      return { ...failure, detail: clipDetail(failure.detail.replaceAll(options.apiKey, '[key]')) };
+    },
+  };
+}

@@ -1,0 +1,59 @@
+import * as z from 'zod';
+
+/** What arrives at the Events API request URL (https://docs.slack.dev/apis/events-api). */
+export type SlackEvent =
+  /** Slack checks the URL: answer 200 with `{"challenge": …}`. */
+  | { kind: 'challenge'; challenge: string }
+  /** `eventId` is the same for each delivery of one event. */
+  | { kind: 'event'; eventId: string; eventType: string; teamId: string; event: Record<string, unknown>; at: Date | null }
+  /** Slack held events back because there were too many, from this minute on. */
+  | { kind: 'rate-limited'; teamId: string; since: Date | null }
+  | { kind: 'ignored'; reason: string }
+  /** Not an event at all: answered 400 with the reason. */
+  | { kind: 'refused'; reason: string };
+
+const challenge = z.object({ challenge: z.string().min(1) });
+const callback = z.object({
+  event_id: z.string().min(1),
+  // Without it when an app is installed for a whole organisation.
+  team_id: z.string().default(''),
+  event_time: z.number().optional(),
+  event: z.looseObject({ type: z.string() }),
+});
+const rateLimit = z.object({ team_id: z.string().default(''), minute_rate_limited: z.number().optional() });
+
+export function parseEvent(rawBody: Buffer): SlackEvent {
+  let content: unknown;
+  try {
+    content = JSON.parse(rawBody.toString('utf8'));
+  } catch {
+    return { kind: 'refused', reason: 'the body is not JSON' };
+  }
+  const envelope = z.object({ type: z.string() }).safeParse(content);
+  if (!envelope.success) return { kind: 'refused', reason: 'the body has no "type"' };
+  switch (envelope.data.type) {
+    case 'url_verification': {
+      const parsed = challenge.safeParse(content);
+      return parsed.success
+        ? { kind: 'challenge', challenge: parsed.data.challenge }
+        : { kind: 'refused', reason: 'the url_verification has no "challenge"' };
+    }
+    case 'event_callback': {
+      const parsed = callback.safeParse(content);
+      if (!parsed.success) return { kind: 'refused', reason: `unreadable event: ${z.prettifyError(parsed.error)}` };
+      const { event_id, team_id, event_time, event } = parsed.data;
+      return { kind: 'event', eventId: event_id, eventType: event.type, teamId: team_id, event, at: dateOf(event_time) };
+    }
+    case 'app_rate_limited': {
+      const parsed = rateLimit.safeParse(content);
+      if (!parsed.success) return { kind: 'refused', reason: 'unreadable app_rate_limited' };
+      return { kind: 'rate-limited', teamId: parsed.data.team_id, since: dateOf(parsed.data.minute_rate_limited) };
+    }
+    default:
+      return { kind: 'ignored', reason: `nothing here answers ${envelope.data.type.slice(0, 50)}` };
+  }
+}
+
+function dateOf(seconds: number | undefined): Date | null {
+  return seconds === undefined ? null : new Date(seconds * 1_000);
+}

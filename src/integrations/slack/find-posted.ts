@@ -1,0 +1,64 @@
+import * as z from 'zod';
+import type { NotifyFailure } from '../../notify/notifier.ts';
+import { messageEventType } from './action-ids.ts';
+import { callSlack } from './slack-call.ts';
+import type { SlackConnection } from './slack-call.ts';
+import { failure } from './slack-failure.ts';
+
+/** How far Slack's clock and ours may be apart. */
+const clockSkewMs = 60_000;
+const pageSize = 200;
+const maxPages = 5;
+
+const page = z.object({
+  messages: z.array(
+    z.object({
+      ts: z.string(),
+      metadata: z
+        .object({ event_type: z.string(), event_payload: z.object({ notification_id: z.string().optional() }) })
+        .optional()
+        .catch(undefined),
+    }),
+  ),
+  response_metadata: z.object({ next_cursor: z.string().optional() }).optional(),
+});
+
+/**
+ * Looks through a channel's history for the message that carries a notification
+ * id, after an attempt whose outcome is not known. Needs `channels:history` (or
+ * `groups:history`) and to be in the channel: `not_in_channel` when not.
+ */
+export async function findPostedMessage(
+  connection: SlackConnection,
+  search: { channelId: string; notificationId: string; since: Date },
+  signal?: AbortSignal,
+): Promise<{ ok: true; found: { channelId: string; messageId: string } | null } | NotifyFailure> {
+  const oldest = ((search.since.getTime() - clockSkewMs) / 1_000).toFixed(6);
+  let cursor = '';
+  for (let count = 0; count < maxPages; count += 1) {
+    const answer = await callSlack(connection, {
+      method: 'conversations.history',
+      args: {
+        channel: search.channelId,
+        oldest,
+        inclusive: true,
+        include_all_metadata: true,
+        limit: pageSize,
+        ...(cursor === '' ? {} : { cursor }),
+      },
+      signal,
+    });
+    if (!answer.ok) return answer;
+    const parsed = page.safeParse(answer.data);
+    if (!parsed.success) return failure('unavailable', 'unexpected_answer', 'The history Slack sent cannot be read.');
+    const message = parsed.data.messages.find(
+      ({ metadata }) =>
+        metadata?.event_type === messageEventType && metadata.event_payload.notification_id === search.notificationId,
+    );
+    if (message !== undefined) return { ok: true, found: { channelId: search.channelId, messageId: message.ts } };
+    cursor = parsed.data.response_metadata?.next_cursor ?? '';
+    if (cursor === '') return { ok: true, found: null };
+  }
+  // Not the same as "not there": whoever asks must not take it as leave to post again.
+  return failure('unknown', 'history_too_long', `More than ${pageSize * maxPages} messages since then.`);
+}

@@ -1,0 +1,47 @@
+import path from 'node:path';
+import { defineConfig } from 'vitest/config';
+
+/** The suffix says what a test needs: nothing, a PostgreSQL, or the whole service. */
+const pg = '{src,sandbox,test}/**/*.pg.test.ts';
+const scenario = '{src,sandbox,test}/**/*.scenario.test.ts';
+const reference = 'test/reference/**/*.test.ts';
+
+/** The folder with recorded payloads, when there is one; workers may run elsewhere, so it is made absolute. */
+const referenceData = process.env['GOMON_REFERENCE_DATA'];
+if (referenceData !== undefined && referenceData !== '')
+  process.env['GOMON_REFERENCE_DATA'] = path.resolve(referenceData);
+
+const database = { globalSetup: ['test/support/postgres-server.ts'] };
+
+export default defineConfig({
+  test: {
+    maxWorkers: 2,
+    reporters: ['default', './test/support/summary-reporter.ts'],
+    coverage: {
+      enabled: true,
+      provider: 'v8',
+      include: ['src/**/*.ts'],
+      exclude: ['**/*.test.ts'],
+      reporter: ['text-summary'],
+      thresholds: { lines: 85 },
+    },
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['{src,sandbox,test}/**/*.test.ts'],
+          exclude: [pg, scenario, reference],
+        },
+      },
+      { extends: true, test: { ...database, name: 'pg', include: [pg], exclude: [reference] } },
+      { extends: true, test: { ...database, name: 'scenario', include: [scenario], exclude: [reference] } },
+      ...(referenceData === undefined || referenceData === ''
+        ? []
+        : [{ extends: true as const, test: { name: 'reference', include: [reference] } }]),
+    ],
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+    passWithNoTests: false,
+  },
+});
