@@ -8,26 +8,40 @@ import { BodyCheck } from './validate.ts';
 const responderTypes = ['team', 'user', 'escalation', 'schedule'];
 
 /** The Alert API: reads at once, writes through a request. */
-export function alertRoutes(state: OpsgenieState, alerts: Alerts, requests: Requests, origin: () => string): Route[] {
+export function alertRoutes(
+  state: OpsgenieState,
+  alerts: Alerts,
+  requests: Requests,
+  origin: () => string,
+): Route[] {
   const one = /^\/v2\/alerts\/([^/]+)$/;
   return [
     { method: 'POST', path: /^\/v2\/alerts$/, answer: create },
     {
       method: 'GET',
       path: /^\/v2\/alerts$/,
-      answer: ({ query }) => search([...state.alerts.values()], query, `${origin()}/v2/alerts`, (alert) => shortAlert(alert)),
+      answer: ({ query }) =>
+        search([...state.alerts.values()], query, `${origin()}/v2/alerts`, (alert) => shortAlert(alert)),
     },
-    { method: 'GET', path: /^\/v2\/alerts\/requests\/([^/]+)$/, answer: ({ params }) => requests.ask(params[0] ?? '', ['alertId', 'alias']) },
+    {
+      method: 'GET',
+      path: /^\/v2\/alerts\/requests\/([^/]+)$/,
+      answer: ({ params }) => requests.ask(params[0] ?? '', ['alertId', 'alias']),
+    },
     { method: 'GET', path: one, answer: (call) => read(call, (alert) => ({ data: fullAlert(alert) })) },
     {
       method: 'GET',
       path: /^\/v2\/alerts\/([^/]+)\/notes$/,
-      answer: (call) => read(call, (alert) => ({ data: alert.notes.map((note, at) => ({ ...note, offset: String(at) })) })),
+      answer: (call) =>
+        read(call, (alert) => ({ data: alert.notes.map((note, at) => ({ ...note, offset: String(at) })) })),
     },
     {
       method: 'GET',
       path: /^\/v2\/alerts\/([^/]+)\/logs$/,
-      answer: (call) => read(call, (alert) => ({ data: alert.log.map((line, at) => ({ ...line, type: 'system', offset: String(at) })) })),
+      answer: (call) =>
+        read(call, (alert) => ({
+          data: alert.log.map((line, at) => ({ ...line, type: 'system', offset: String(at) })),
+        })),
     },
     { method: 'DELETE', path: one, answer: (call) => act(call, 'Delete', () => ({ kind: 'delete' })) },
     ...actions.map(({ method, name, read: readAction }) => ({
@@ -62,7 +76,8 @@ export function alertRoutes(state: OpsgenieState, alerts: Alerts, requests: Requ
 
   function act({ body, params, query }: ApiCall, name: string, readAction: ReadAction): Answer {
     const type = query.get('identifierType') ?? 'id';
-    if (!['id', 'alias', 'tiny'].includes(type)) return unprocessable({ identifierType: 'identifierType should be one of [id, alias, tiny].' });
+    if (!['id', 'alias', 'tiny'].includes(type))
+      return unprocessable({ identifierType: 'identifierType should be one of [id, alias, tiny].' });
     const check = new BodyCheck(body);
     const actor = readActor(check);
     const note = name === 'notes' ? undefined : check.text('note', 25_000);
@@ -86,7 +101,9 @@ export function alertRoutes(state: OpsgenieState, alerts: Alerts, requests: Requ
 /** Null when the check has found an error. */
 type ReadAction = (check: BodyCheck, params: string[], query: URLSearchParams) => AlertAction | null;
 
-const plain = (kind: 'acknowledge' | 'unacknowledge' | 'close'): { method: string; name: string; read: ReadAction } => ({
+const plain = (
+  kind: 'acknowledge' | 'unacknowledge' | 'close',
+): { method: string; name: string; read: ReadAction } => ({
   method: 'POST',
   name: kind,
   read: () => ({ kind }),
@@ -97,33 +114,71 @@ const actions: { method: string; name: string; read: ReadAction }[] = [
   plain('acknowledge'),
   plain('unacknowledge'),
   plain('close'),
-  { method: 'POST', name: 'notes', read: (check) => given(check.text('note', 25_000, 'required'), (note) => ({ kind: 'add-note', note })) },
-  { method: 'POST', name: 'assign', read: (check) => given(check.reference('owner', 'username'), (owner) => ({ kind: 'assign', owner })) },
-  { method: 'POST', name: 'snooze', read: (check) => given(check.text('endTime', 40, 'required'), (endTime) => ({ kind: 'snooze', endTime })) },
+  {
+    method: 'POST',
+    name: 'notes',
+    read: (check) => given(check.text('note', 25_000, 'required'), (note) => ({ kind: 'add-note', note })),
+  },
+  {
+    method: 'POST',
+    name: 'assign',
+    read: (check) => given(check.reference('owner', 'username'), (owner) => ({ kind: 'assign', owner })),
+  },
+  {
+    method: 'POST',
+    name: 'snooze',
+    read: (check) => given(check.text('endTime', 40, 'required'), (endTime) => ({ kind: 'snooze', endTime })),
+  },
   {
     method: 'POST',
     name: 'escalate',
-    read: (check) => given(check.reference('escalation', 'name'), (escalation) => ({ kind: 'escalate', escalation })),
+    read: (check) =>
+      given(check.reference('escalation', 'name'), (escalation) => ({ kind: 'escalate', escalation })),
   },
   {
     method: 'POST',
     name: 'responders',
-    read: (check) => given(check.responder('responder', responderTypes), (responder) => ({ kind: 'add-responder', responder })),
+    read: (check) =>
+      given(check.responder('responder', responderTypes), (responder) => ({
+        kind: 'add-responder',
+        responder,
+      })),
   },
-  { method: 'POST', name: 'tags', read: (check) => given(check.texts('tags', 20, 50), (tags) => ({ kind: 'add-tags', tags })) },
+  {
+    method: 'POST',
+    name: 'tags',
+    read: (check) => given(check.texts('tags', 20, 50), (tags) => ({ kind: 'add-tags', tags })),
+  },
   {
     method: 'DELETE',
     name: 'tags',
     read: (_check, _params, query) => ({ kind: 'remove-tags', tags: (query.get('tags') ?? '').split(',') }),
   },
-  { method: 'POST', name: 'details', read: (check) => given(check.details('details'), (details) => ({ kind: 'add-details', details })) },
-  { method: 'POST', name: 'actions/([^/]+)', read: (_check, params) => ({ kind: 'custom', name: params[1] ?? '' }) },
-  { method: 'PUT', name: 'priority', read: (check) => given(check.priority('required'), (priority) => ({ kind: 'priority', priority })) },
-  { method: 'PUT', name: 'message', read: (check) => given(check.text('message', 130, 'required'), (text) => ({ kind: 'message', text })) },
+  {
+    method: 'POST',
+    name: 'details',
+    read: (check) => given(check.details('details'), (details) => ({ kind: 'add-details', details })),
+  },
+  {
+    method: 'POST',
+    name: 'actions/([^/]+)',
+    read: (_check, params) => ({ kind: 'custom', name: params[1] ?? '' }),
+  },
+  {
+    method: 'PUT',
+    name: 'priority',
+    read: (check) => given(check.priority('required'), (priority) => ({ kind: 'priority', priority })),
+  },
+  {
+    method: 'PUT',
+    name: 'message',
+    read: (check) => given(check.text('message', 130, 'required'), (text) => ({ kind: 'message', text })),
+  },
   {
     method: 'PUT',
     name: 'description',
-    read: (check) => given(check.text('description', 15_000, 'required'), (text) => ({ kind: 'description', text })),
+    read: (check) =>
+      given(check.text('description', 15_000, 'required'), (text) => ({ kind: 'description', text })),
   },
 ];
 
@@ -173,7 +228,9 @@ function fullAlert(alert: SandboxAlert): Record<string, unknown> {
 }
 
 /** Absent fields of a body stay absent (exactOptionalPropertyTypes). */
-export function withoutUndefined<T extends Record<string, unknown>>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+export function withoutUndefined<T extends Record<string, unknown>>(
+  fields: T,
+): { [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
     [K in keyof T]?: Exclude<T[K], undefined>;
   };

@@ -1,4 +1,10 @@
-import { type OpsgenieState, type SandboxAlert, type SandboxPriority, type SandboxResponder, iso } from './state.ts';
+import {
+  type OpsgenieState,
+  type SandboxAlert,
+  type SandboxPriority,
+  type SandboxResponder,
+  iso,
+} from './state.ts';
 import type { WebhookSender } from './webhooks.ts';
 
 /** Who acts and how. */
@@ -119,7 +125,9 @@ export class Alerts {
         return this.#record(alert, actor, 'TakeOwnership', `Owner is now ${actor.user}`);
       case 'assign':
         alert.owner = action.owner;
-        return this.#record(alert, actor, 'AssignOwnership', `Owner is now ${action.owner}`, { owner: action.owner });
+        return this.#record(alert, actor, 'AssignOwnership', `Owner is now ${action.owner}`, {
+          owner: action.owner,
+        });
       case 'add-note':
         alert.notes.push({ note: action.note, owner: actor.user, createdAt: iso(this.#state.now()) });
         return this.#record(alert, actor, 'AddNote', 'Note added', { note: action.note });
@@ -127,11 +135,15 @@ export class Alerts {
         alert.snoozedUntil = action.endTime;
         return this.#record(alert, actor, 'Snooze', `Snoozed until ${action.endTime}`);
       case 'escalate':
-        return this.#record(alert, actor, 'Escalate', `Escalated to ${action.escalation}`, { escalation: action.escalation });
+        return this.#record(alert, actor, 'Escalate', `Escalated to ${action.escalation}`, {
+          escalation: action.escalation,
+        });
       case 'priority': {
         const oldPriority = alert.priority;
         alert.priority = action.priority;
-        return this.#record(alert, actor, 'UpdatePriority', `Priority ${oldPriority} → ${action.priority}`, { oldPriority });
+        return this.#record(alert, actor, 'UpdatePriority', `Priority ${oldPriority} → ${action.priority}`, {
+          oldPriority,
+        });
       }
       case 'message':
         alert.message = action.text;
@@ -144,7 +156,9 @@ export class Alerts {
         return this.#record(alert, actor, 'AddTags', 'Tags added', { addedTags: action.tags.join(',') });
       case 'remove-tags':
         alert.tags = alert.tags.filter((tag) => !action.tags.includes(tag));
-        return this.#record(alert, actor, 'RemoveTags', 'Tags removed', { removedTags: action.tags.join(',') });
+        return this.#record(alert, actor, 'RemoveTags', 'Tags removed', {
+          removedTags: action.tags.join(','),
+        });
       case 'add-details':
         alert.details = { ...alert.details, ...action.details };
         return this.#record(alert, actor, 'AddDetails', 'Details added');
@@ -156,12 +170,24 @@ export class Alerts {
     }
   }
 
-  #record(alert: SandboxAlert, actor: Actor, action: string, status: string, extra?: Record<string, unknown>): Outcome {
+  #record(
+    alert: SandboxAlert,
+    actor: Actor,
+    action: string,
+    status: string,
+    extra?: Record<string, unknown>,
+  ): Outcome {
     alert.updatedAtMs = this.#state.now();
     alert.log.push({ log: status, owner: actor.user, createdAt: iso(alert.updatedAtMs) });
     // The Webhook integration has no action for added details.
     if (action !== 'AddDetails') {
-      this.#webhooks.send({ action, alert, username: actor.user, sourceType: actor.sourceType, ...(extra && { extra }) });
+      this.#webhooks.send({
+        action,
+        alert,
+        username: actor.user,
+        sourceType: actor.sourceType,
+        ...(extra && { extra }),
+      });
     }
     this.#state.changed();
     return { ok: true, status, alert };

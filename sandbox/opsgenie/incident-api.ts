@@ -10,7 +10,12 @@ const responderTypes = ['team', 'user'];
 const apiUser = 'GoMon API';
 
 /** The Incident API, with the calls the published specification leaves out. */
-export function incidentRoutes(state: OpsgenieState, incidents: Incidents, requests: Requests, origin: () => string): Route[] {
+export function incidentRoutes(
+  state: OpsgenieState,
+  incidents: Incidents,
+  requests: Requests,
+  origin: () => string,
+): Route[] {
   const one = /^\/v1\/incidents\/([^/]+)$/;
   const show = (incident: SandboxIncident) => shownIncident(incident, origin());
   return [
@@ -20,11 +25,29 @@ export function incidentRoutes(state: OpsgenieState, incidents: Incidents, reque
       path: /^\/v1\/incidents\/?$/,
       answer: ({ query }) => search([...state.incidents.values()], query, `${origin()}/v1/incidents`, show),
     },
-    { method: 'GET', path: /^\/v1\/incidents\/requests\/([^/]+)$/, answer: ({ params }) => requests.ask(params[0] ?? '', ['incidentId']) },
+    {
+      method: 'GET',
+      path: /^\/v1\/incidents\/requests\/([^/]+)$/,
+      answer: ({ params }) => requests.ask(params[0] ?? '', ['incidentId']),
+    },
     { method: 'GET', path: one, answer: (call) => read(call, (incident) => ({ data: show(incident) })) },
-    { method: 'GET', path: sub('notes'), answer: (call) => read(call, ({ notes }) => ({ data: notes.map((note, at) => ({ ...note, offset: String(at) })) })) },
-    { method: 'GET', path: sub('logs'), answer: (call) => read(call, ({ log }) => ({ data: log.map((line, at) => ({ ...line, offset: String(at) })) })) },
-    { method: 'GET', path: sub('responder-alert-ids'), answer: (call) => read(call, ({ responderAlertIds }) => ({ data: responderAlertIds })) },
+    {
+      method: 'GET',
+      path: sub('notes'),
+      answer: (call) =>
+        read(call, ({ notes }) => ({ data: notes.map((note, at) => ({ ...note, offset: String(at) })) })),
+    },
+    {
+      method: 'GET',
+      path: sub('logs'),
+      answer: (call) =>
+        read(call, ({ log }) => ({ data: log.map((line, at) => ({ ...line, offset: String(at) })) })),
+    },
+    {
+      method: 'GET',
+      path: sub('responder-alert-ids'),
+      answer: (call) => read(call, ({ responderAlertIds }) => ({ data: responderAlertIds })),
+    },
     { method: 'GET', path: sub('associated-alert-ids'), answer: (call) => read(call, () => ({ data: [] })) },
     { method: 'DELETE', path: one, answer: (call) => act(call, 'Delete', () => ({ kind: 'delete' })) },
     ...actions.map(({ name, read: readAction }) => ({
@@ -55,19 +78,27 @@ export function incidentRoutes(state: OpsgenieState, incidents: Incidents, reque
 
   function act({ body, params, query }: ApiCall, name: string, readAction: ReadAction): Answer {
     const type = query.get('identifierType') ?? 'id';
-    if (!['id', 'tiny'].includes(type)) return unprocessable({ identifierType: 'identifierType should be one of [id, tiny].' });
+    if (!['id', 'tiny'].includes(type))
+      return unprocessable({ identifierType: 'identifierType should be one of [id, tiny].' });
     const check = new BodyCheck(body);
     const action = readAction(check);
     if (check.failed || action === null) return unprocessable(check.errors);
     return requests.accept(name, () => {
       const outcome = incidents.apply(incidents.find(params[0] ?? '', type), action, apiUser);
-      return outcome.ok ? { ok: true, status: outcome.status, ids: { incidentId: outcome.incident.id } } : { ...outcome, ids: {} };
+      return outcome.ok
+        ? { ok: true, status: outcome.status, ids: { incidentId: outcome.incident.id } }
+        : { ...outcome, ids: {} };
     });
   }
 
-  function read({ params, query }: ApiCall, present: (incident: SandboxIncident) => Record<string, unknown>): Answer {
+  function read(
+    { params, query }: ApiCall,
+    present: (incident: SandboxIncident) => Record<string, unknown>,
+  ): Answer {
     const incident = incidents.find(params[0] ?? '', query.get('identifierType') ?? 'id');
-    return incident === undefined ? notFound('Incident does not exist') : { status: 200, body: present(incident) };
+    return incident === undefined
+      ? notFound('Incident does not exist')
+      : { status: 200, body: present(incident) };
   }
 }
 
@@ -89,16 +120,39 @@ const actions: { name: string; read: ReadAction }[] = [
   withNote('resolve'),
   withNote('close'),
   withNote('reopen'),
-  { name: 'notes', read: (check) => given(check.text('note', 25_000, 'required'), (note) => ({ kind: 'add-note', note })) },
-  { name: 'priority', read: (check) => given(check.priority('required'), (priority) => ({ kind: 'priority', priority })) },
-  { name: 'message', read: (check) => given(check.text('message', 130, 'required'), (text) => ({ kind: 'message', text })) },
-  { name: 'description', read: (check) => given(check.text('description', 15_000, 'required'), (text) => ({ kind: 'description', text })) },
-  { name: 'tags', read: (check) => given(check.texts('tags', 20, 50), (tags) => ({ kind: 'add-tags', tags })) },
-  { name: 'details', read: (check) => given(check.details('details'), (details) => ({ kind: 'add-details', details })) },
+  {
+    name: 'notes',
+    read: (check) => given(check.text('note', 25_000, 'required'), (note) => ({ kind: 'add-note', note })),
+  },
+  {
+    name: 'priority',
+    read: (check) => given(check.priority('required'), (priority) => ({ kind: 'priority', priority })),
+  },
+  {
+    name: 'message',
+    read: (check) => given(check.text('message', 130, 'required'), (text) => ({ kind: 'message', text })),
+  },
+  {
+    name: 'description',
+    read: (check) =>
+      given(check.text('description', 15_000, 'required'), (text) => ({ kind: 'description', text })),
+  },
+  {
+    name: 'tags',
+    read: (check) => given(check.texts('tags', 20, 50), (tags) => ({ kind: 'add-tags', tags })),
+  },
+  {
+    name: 'details',
+    read: (check) => given(check.details('details'), (details) => ({ kind: 'add-details', details })),
+  },
   {
     // An array under the singular name; an alert takes one object under it.
     name: 'responders',
-    read: (check) => given(check.responders('responder', responderTypes), (responders) => ({ kind: 'add-responders', responders })),
+    read: (check) =>
+      given(check.responders('responder', responderTypes), (responders) => ({
+        kind: 'add-responders',
+        responders,
+      })),
   },
 ];
 
@@ -108,7 +162,8 @@ function given<T>(value: T | undefined, build: (value: T) => IncidentAction): In
 
 /** What was sent as `details` comes back as `extraProperties`. */
 function shownIncident(incident: SandboxIncident, origin: string): Record<string, unknown> {
-  const { id, description, impactedServices, tinyId, message, status, tags, priority, responders, details } = incident;
+  const { id, description, impactedServices, tinyId, message, status, tags, priority, responders, details } =
+    incident;
   return {
     id,
     description,

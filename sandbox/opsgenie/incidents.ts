@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { Actor, Alerts } from './alerts.ts';
-import { type OpsgenieState, type SandboxIncident, type SandboxPriority, type SandboxResponder, iso } from './state.ts';
+import {
+  type OpsgenieState,
+  type SandboxIncident,
+  type SandboxPriority,
+  type SandboxResponder,
+  iso,
+} from './state.ts';
 
 export type NewIncident = {
   message: string;
@@ -23,7 +29,9 @@ export type IncidentAction =
   | { kind: 'add-responders'; responders: SandboxResponder[] }
   | { kind: 'delete' };
 
-export type IncidentOutcome = { ok: true; status: string; incident: SandboxIncident } | { ok: false; status: string };
+export type IncidentOutcome =
+  | { ok: true; status: string; incident: SandboxIncident }
+  | { ok: false; status: string };
 
 /**
  * What happens to incidents at the vendor. Nothing makes creating idempotent,
@@ -77,7 +85,8 @@ export class Incidents {
     }
     switch (action.kind) {
       case 'resolve':
-        if (incident.status !== 'open') return { ok: false, status: `Incident is already ${incident.status}` };
+        if (incident.status !== 'open')
+          return { ok: false, status: `Incident is already ${incident.status}` };
         incident.status = 'resolved';
         return this.#record(incident, user, 'Incident resolved');
       case 'close':

@@ -8,9 +8,11 @@ export function page(
   only: string | null,
   nonce: string,
 ): string {
-  const incidents = [...state.incidents.values()].reverse().filter(({ id }) => only === null || id === only);
-  const alerts = [...state.alerts.values()].reverse().filter(({ id }) => only === null || id === only);
-  const lastWebhooks = deliveries.slice(-8).reverse();
+  const incidents = [...state.incidents.values()]
+    .toReversed()
+    .filter(({ id }) => only === null || id === only);
+  const alerts = [...state.alerts.values()].toReversed().filter(({ id }) => only === null || id === only);
+  const lastWebhooks = deliveries.slice(-8).toReversed();
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Opsgenie sandbox</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -28,33 +30,53 @@ ${only === null && lastWebhooks.length > 0 ? `<h2>Last webhooks</h2><ul class="l
 function alertCard(alert: SandboxAlert): string {
   const state = alert.status === 'closed' ? 'closed' : alert.acknowledged ? 'acknowledged' : 'open';
   const acting = alert.status === 'open';
-  return card(alert, `/alert/detail/${alert.id}/details`, state, [
-    ['Alias', alert.alias],
-    ['Owner', alert.owner || '–'],
-    ['Source', alert.source],
-    ['Count', String(alert.count)],
-  ], [
-    ...(acting && !alert.acknowledged ? [button(alert.id, 'acknowledge', 'Acknowledge')] : []),
-    ...(acting ? [button(alert.id, 'close', 'Close'), field(alert.id, 'assign', 'Assign', 'ada@example.com')] : []),
-    field(alert.id, 'note', 'Add note', 'Looking into it'),
-    ...(acting ? [priorityForm(alert)] : []),
-  ]);
+  return card(
+    alert,
+    `/alert/detail/${alert.id}/details`,
+    state,
+    [
+      ['Alias', alert.alias],
+      ['Owner', alert.owner || '–'],
+      ['Source', alert.source],
+      ['Count', String(alert.count)],
+    ],
+    [
+      ...(acting && !alert.acknowledged ? [button(alert.id, 'acknowledge', 'Acknowledge')] : []),
+      ...(acting
+        ? [button(alert.id, 'close', 'Close'), field(alert.id, 'assign', 'Assign', 'ada@example.com')]
+        : []),
+      field(alert.id, 'note', 'Add note', 'Looking into it'),
+      ...(acting ? [priorityForm(alert)] : []),
+    ],
+  );
 }
 
 function incidentCard(incident: SandboxIncident): string {
   const acting = incident.status === 'open';
-  return card(incident, `/incident/detail/${incident.id}`, incident.status, [
-    ['Services', incident.impactedServices.join(', ') || '–'],
-    ['Tags', incident.tags.join(', ') || '–'],
-  ], [
-    ...(acting ? [button(incident.id, 'resolve', 'Resolve')] : []),
-    ...(incident.status === 'closed' ? [] : [button(incident.id, 'close', 'Close')]),
-    field(incident.id, 'note', 'Add note', 'Looking into it'),
-    ...(acting ? [priorityForm(incident)] : []),
-  ]);
+  return card(
+    incident,
+    `/incident/detail/${incident.id}`,
+    incident.status,
+    [
+      ['Services', incident.impactedServices.join(', ') || '–'],
+      ['Tags', incident.tags.join(', ') || '–'],
+    ],
+    [
+      ...(acting ? [button(incident.id, 'resolve', 'Resolve')] : []),
+      ...(incident.status === 'closed' ? [] : [button(incident.id, 'close', 'Close')]),
+      field(incident.id, 'note', 'Add note', 'Looking into it'),
+      ...(acting ? [priorityForm(incident)] : []),
+    ],
+  );
 }
 
-function card(item: SandboxAlert | SandboxIncident, href: string, state: string, facts: [string, string][], forms: string[]): string {
+function card(
+  item: SandboxAlert | SandboxIncident,
+  href: string,
+  state: string,
+  facts: [string, string][],
+  forms: string[],
+): string {
   const responders = item.responders.map(({ type, name }) => `${type} ${name}`).join(', ') || '–';
   const details = Object.entries(item.details);
   return `<article class="${escape(state)}" id="${escape(item.id)}">
@@ -64,7 +86,13 @@ ${item.description ? `<details><summary>Description</summary><pre>${escape(item.
 ${details.length > 0 ? `<details><summary>Details (${details.length})</summary><dl>${details.map(([key, value]) => `<dt>${escape(key)}</dt><dd>${escape(value)}</dd>`).join('')}</dl></details>` : ''}
 ${item.notes.length > 0 ? `<ul class="notes">${item.notes.map(({ note, owner }) => `<li><b>${escape(owner)}</b> ${escape(note)}</li>`).join('')}</ul>` : ''}
 <div class="forms">${forms.join('')}</div>
-<details><summary>Log (${item.log.length})</summary><ul class="log">${item.log.slice(-50).map(({ log, owner, createdAt }) => `<li><time>${escape(createdAt)}</time> ${escape(owner)}: ${escape(log)}</li>`).join('')}</ul></details>
+<details><summary>Log (${item.log.length})</summary><ul class="log">${item.log
+    .slice(-50)
+    .map(
+      ({ log, owner, createdAt }) =>
+        `<li><time>${escape(createdAt)}</time> ${escape(owner)}: ${escape(log)}</li>`,
+    )
+    .join('')}</ul></details>
 </article>`;
 }
 
@@ -81,16 +109,31 @@ function button(id: string, action: string, label: string): string {
 }
 
 function field(id: string, action: string, label: string, hint: string): string {
-  return form(id, action, `<input name="text" required placeholder="${escape(hint)}" aria-label="${escape(label)}"><button>${escape(label)}</button>`);
+  return form(
+    id,
+    action,
+    `<input name="text" required placeholder="${escape(hint)}" aria-label="${escape(label)}"><button>${escape(label)}</button>`,
+  );
 }
 
 function priorityForm(item: SandboxAlert | SandboxIncident): string {
-  const options = ['P1', 'P2', 'P3', 'P4', 'P5'].map((priority) => `<option${priority === item.priority ? ' selected' : ''}>${priority}</option>`);
-  return form(item.id, 'priority', `<select name="text" aria-label="Priority">${options.join('')}</select><button>Set priority</button>`);
+  const options = ['P1', 'P2', 'P3', 'P4', 'P5'].map(
+    (priority) => `<option${priority === item.priority ? ' selected' : ''}>${priority}</option>`,
+  );
+  return form(
+    item.id,
+    'priority',
+    `<select name="text" aria-label="Priority">${options.join('')}</select><button>Set priority</button>`,
+  );
 }
 
 function escape(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;').replaceAll("'", '&#39;');
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+    .replaceAll("'", '&#39;');
 }
 
 const style = `body{font:15px/1.45 system-ui,sans-serif;margin:0;background:#f4f5f7;color:#172b4d}

@@ -33,7 +33,8 @@ export function createPerson(state: OpsgenieState, alerts: Alerts, incidents: In
   /** On an incident, what only alerts know is done to its Owner alert, as the app does. */
   function onAlert(id: string, action: AlertAction, user: string): void {
     const item = find(id);
-    const alert = item && 'responderAlertIds' in item ? state.alerts.get(item.responderAlertIds[0] ?? '') : item;
+    const alert =
+      item && 'responderAlertIds' in item ? state.alerts.get(item.responderAlertIds[0] ?? '') : item;
     const actor: Actor = { user, sourceType: 'web' };
     succeed(alerts.apply(alert, action, actor));
   }

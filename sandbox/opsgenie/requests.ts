@@ -2,7 +2,14 @@ import { randomUUID } from 'node:crypto';
 import type { Answer } from './answer.ts';
 import { iso } from './state.ts';
 
-type Processed = { action: string; success: boolean; status: string; ids: Record<string, string>; processedAt: string; asksLeft: number };
+type Processed = {
+  action: string;
+  success: boolean;
+  status: string;
+  ids: Record<string, string>;
+  processedAt: string;
+  asksLeft: number;
+};
 
 const keptRequests = 5000;
 
@@ -33,7 +40,14 @@ export class Requests {
     this.#failNext = null;
     const { ok, status, ids } = failure === null ? work() : { ok: false, status: failure, ids: {} };
     const requestId = randomUUID();
-    this.#processed.set(requestId, { action, success: ok, status, ids, processedAt: iso(this.#now()), asksLeft: this.#pendingAsks });
+    this.#processed.set(requestId, {
+      action,
+      success: ok,
+      status,
+      ids,
+      processedAt: iso(this.#now()),
+      asksLeft: this.#pendingAsks,
+    });
     const oldest = this.#processed.keys().next();
     if (this.#processed.size > keptRequests && !oldest.done) this.#processed.delete(oldest.value);
     return { status: 202, requestId, body: { result: 'Request will be processed' } };
@@ -41,7 +55,8 @@ export class Requests {
 
   ask(requestId: string, idNames: readonly string[]): Answer {
     const request = this.#processed.get(requestId);
-    if (request === undefined) return { status: 404, body: { message: 'Request not found. It might not be processed yet' } };
+    if (request === undefined)
+      return { status: 404, body: { message: 'Request not found. It might not be processed yet' } };
     if (request.asksLeft > 0) {
       request.asksLeft -= 1;
       return {
@@ -52,7 +67,10 @@ export class Requests {
     }
     const ids = Object.fromEntries(idNames.map((name) => [name, request.ids[name] ?? '']));
     const { action, success, status, processedAt } = request;
-    return { status: 200, body: { data: { success, action, processedAt, integrationId, isSuccess: success, status, ...ids } } };
+    return {
+      status: 200,
+      body: { data: { success, action, processedAt, integrationId, isSuccess: success, status, ...ids } },
+    };
   }
 }
 

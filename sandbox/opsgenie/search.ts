@@ -16,7 +16,8 @@ export function search<T extends Searchable>(
 ): Answer {
   const limit = Number(query.get('limit') ?? 20);
   const offset = Number(query.get('offset') ?? 0);
-  if (!Number.isInteger(limit) || limit < 1 || limit > 100) return unprocessable({ limit: 'limit should be between 1 and 100.' });
+  if (!Number.isInteger(limit) || limit < 1 || limit > 100)
+    return unprocessable({ limit: 'limit should be between 1 and 100.' });
   if (!Number.isInteger(offset) || offset < 0 || offset + limit > 20_000) {
     return unprocessable({ offset: 'sum of offset and limit should be less than 20000.' });
   }
@@ -27,7 +28,7 @@ export function search<T extends Searchable>(
   for (const item of all) item.unseenSearches = Math.max(0, item.unseenSearches - 1);
   const hits = indexed
     .filter((item) => terms.every(({ field, value }) => matches(item, field, value)))
-    .sort((a, b) => (query.get('order') === 'asc' ? 1 : -1) * (a.createdAtMs - b.createdAtMs));
+    .toSorted((a, b) => (query.get('order') === 'asc' ? 1 : -1) * (a.createdAtMs - b.createdAtMs));
   const page = hits.slice(offset, offset + limit);
   const link = (at: number) => {
     const next = new URLSearchParams(query);
@@ -35,7 +36,11 @@ export function search<T extends Searchable>(
     next.set('limit', String(limit));
     return `${listUrl}?${next.toString()}`;
   };
-  const paging = { ...(offset + limit < hits.length && { next: link(offset + limit) }), first: link(0), last: link(hits.length) };
+  const paging = {
+    ...(offset + limit < hits.length && { next: link(offset + limit) }),
+    first: link(0),
+    last: link(hits.length),
+  };
   return { status: 200, body: { totalCount: hits.length, data: page.map(show), paging } };
 }
 
@@ -77,5 +82,8 @@ function matches(item: Searchable, field: string, value: string): boolean {
 }
 
 function words(text: string): string[] {
-  return text.toLowerCase().split(/[^\p{L}\p{N}]+/u).filter((word) => word !== '');
+  return text
+    .toLowerCase()
+    .split(/[^\p{L}\p{N}]+/u)
+    .filter((word) => word !== '');
 }

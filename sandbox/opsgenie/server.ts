@@ -1,9 +1,9 @@
-import { randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { alertRoutes } from './alert-api.ts';
 import { Alerts } from './alerts.ts';
-import type { Answer, Route } from './answer.ts';
+import type { Answer } from './answer.ts';
 import { type FaultRule, Faults } from './faults.ts';
 import { heartbeatRoutes } from './heartbeat-api.ts';
 import { incidentRoutes } from './incident-api.ts';
@@ -11,7 +11,9 @@ import { Incidents } from './incidents.ts';
 import { page } from './page.ts';
 import { type Person, createPerson } from './person.ts';
 import { Requests } from './requests.ts';
+import { answerApi, authorizes } from './router.ts';
 import { type SandboxAlert, type SandboxHeartbeat, type SandboxIncident, OpsgenieState } from './state.ts';
+import { waitFor } from './wait-for.ts';
 import { type WebhookDelivery, WebhookSender } from './webhooks.ts';
 
 export type OpsgenieSandboxOptions = {
@@ -57,7 +59,10 @@ export type OpsgenieSandbox = {
   /** What people do in the vendor's app; ids are of an alert (id or alias) or an incident. */
   person: Person;
   /** Resolves with the predicate's first result that is neither null, undefined nor false; looks after every change. */
-  waitFor<T>(predicate: (sandbox: OpsgenieSandbox) => T | null | undefined | false, timeoutMs?: number): Promise<T>;
+  waitFor<T>(
+    predicate: (sandbox: OpsgenieSandbox) => T | null | undefined | false,
+    timeoutMs?: number,
+  ): Promise<T>;
   /** Until all webhooks are answered or given up. */
   drain(): Promise<void>;
   stop(): Promise<void>;
@@ -67,7 +72,14 @@ const keptCalls = 5000;
 const maxBodyBytes = 1024 * 1024;
 
 export async function startOpsgenieSandbox(options: OpsgenieSandboxOptions = {}): Promise<OpsgenieSandbox> {
-  const { apiKey = 'sandbox-key', host = '127.0.0.1', port = 0, pendingStatusAsks = 2, searchLag = 1, now = Date.now } = options;
+  const {
+    apiKey = 'sandbox-key',
+    host = '127.0.0.1',
+    port = 0,
+    pendingStatusAsks = 2,
+    searchLag = 1,
+    now = Date.now,
+  } = options;
   const state = new OpsgenieState(now, searchLag);
   const webhooks = new WebhookSender(state);
   const alerts = new Alerts(state, webhooks);
@@ -95,18 +107,29 @@ export async function startOpsgenieSandbox(options: OpsgenieSandboxOptions = {})
       else sendPage(method, pathname, body ?? '', response);
       return;
     }
-    const call: SandboxCall = { method, path: pathname, query: searchParams.toString(), body: body ?? null, status: null, fault: null };
+    const call: SandboxCall = {
+      method,
+      path: pathname,
+      query: searchParams.toString(),
+      body: body ?? null,
+      status: null,
+      fault: null,
+    };
     calls.push(call);
     if (calls.length > keptCalls) calls.shift();
     const answer = answerWithFaults(call, searchParams, body, request.headers.authorization);
-    // Nobody sees half a call: the state changes are told once it is answered.
     if (answer === 'hang') request.socket.once('close', () => state.changed());
     else if (answer === 'reset') request.socket.resetAndDestroy();
     else send(answer, call, response);
     state.changed();
   }
 
-  function answerWithFaults(call: SandboxCall, query: URLSearchParams, body: string | null, authorization: string | undefined): Answer | 'hang' | 'reset' {
+  function answerWithFaults(
+    call: SandboxCall,
+    query: URLSearchParams,
+    body: string | null,
+    authorization: string | undefined,
+  ): Answer | 'hang' | 'reset' {
     const fault = faults.take(call.method, call.path);
     const carryOut = () => answerApi(routes, call, query, body, authorizes(authorization, apiKey));
     if (fault === null) return carryOut();
@@ -129,11 +152,17 @@ export async function startOpsgenieSandbox(options: OpsgenieSandboxOptions = {})
           headers: {
             'X-RateLimit-State': 'THROTTLED',
             'X-RateLimit-Reason': 'ACCOUNT',
-            ...(fault.periodInSec !== undefined && { 'X-RateLimit-Period-In-Sec': String(fault.periodInSec) }),
+            ...(fault.periodInSec !== undefined && {
+              'X-RateLimit-Period-In-Sec': String(fault.periodInSec),
+            }),
           },
         };
       case 'status':
-        return { status: fault.status, body: fault.body ?? { message: 'Something went wrong' }, ...(fault.headers && { headers: fault.headers }) };
+        return {
+          status: fault.status,
+          body: fault.body ?? { message: 'Something went wrong' },
+          ...(fault.headers && { headers: fault.headers }),
+        };
     }
   }
 
@@ -178,7 +207,8 @@ export async function startOpsgenieSandbox(options: OpsgenieSandboxOptions = {})
     deliveries: () => [...webhooks.deliveries],
     fault: (rule) => faults.add(rule),
     clearFaults: () => faults.clear(),
-    deliverTo: (target, headers, { withDetails = true } = {}) => webhooks.deliverTo({ url: target, headers, withDetails }),
+    deliverTo: (target, headers, { withDetails = true } = {}) =>
+      webhooks.deliverTo({ url: target, headers, withDetails }),
     indexNow: () => state.indexNow(),
     waitFor: (predicate, timeoutMs = 5000) => waitFor(state, () => predicate(sandbox), timeoutMs),
     drain: () => webhooks.drain(),
@@ -191,44 +221,15 @@ export async function startOpsgenieSandbox(options: OpsgenieSandboxOptions = {})
   return sandbox;
 }
 
-/** The API without faults: key, body, route. */
-function answerApi(routes: readonly Route[], call: SandboxCall, query: URLSearchParams, text: string | null, authorized: boolean): Answer {
-  if (!authorized) return { status: 401, body: { message: 'Could not authenticate' } };
-  if (text === null) return { status: 413, body: { message: 'Request body is too large' } };
-  const body = parseBody(text);
-  if (body === null) return { status: 400, body: { message: 'Could not parse request body' } };
-  call.body = text === '' ? null : body;
-  const matching = routes.flatMap((route) => {
-    const found = route.path.exec(call.path);
-    return found ? [{ route, params: found.slice(1).map(decodeURIComponent) }] : [];
-  });
-  // "/requests/x" and "/create" also look like an id and its part: the first route written wins.
-  const match = matching.find(({ route }) => route.method === call.method);
-  if (match) return match.route.answer({ query, body, params: match.params });
-  const status = matching.length > 0 ? 405 : 404;
-  return { status, body: { message: status === 405 ? 'Method not allowed' : 'No such path' } };
-}
-
-function authorizes(header: string | undefined, apiKey: string): boolean {
-  const expected = Buffer.from(`GenieKey ${apiKey}`);
-  const given = Buffer.from(header ?? '');
-  return given.length === expected.length && timingSafeEqual(given, expected);
-}
-
-function parseBody(text: string): Record<string, unknown> | null {
-  if (text === '') return {};
-  try {
-    const body: unknown = JSON.parse(text);
-    return typeof body === 'object' && body !== null && !Array.isArray(body) ? (body as Record<string, unknown>) : null;
-  } catch {
-    return null;
-  }
-}
-
 function send(answer: Answer, call: SandboxCall, response: ServerResponse): void {
   call.status = answer.status;
   const requestId = answer.requestId ?? randomUUID();
-  const headers = { 'X-Request-ID': requestId, 'X-Response-Time': '0.004', 'X-RateLimit-State': 'OK', ...answer.headers };
+  const headers = {
+    'X-Request-ID': requestId,
+    'X-Response-Time': '0.004',
+    'X-RateLimit-State': 'OK',
+    ...answer.headers,
+  };
   if (answer.headers?.['content-type'] === 'text/html') {
     response.writeHead(answer.status, headers).end('<html><body><h1>Sign in to continue</h1></body></html>');
     return;
@@ -252,27 +253,5 @@ function listen(server: Server, port: number, host: string): Promise<void> {
   return new Promise((done, fail) => {
     server.once('error', fail);
     server.listen(port, host, () => done());
-  });
-}
-
-async function waitFor<T>(state: OpsgenieState, look: () => T | null | undefined | false, timeoutMs: number): Promise<T> {
-  const first = look();
-  if (first !== null && first !== undefined && first !== false) return first;
-  return new Promise<T>((done, fail) => {
-    const end = (settle: () => void) => {
-      clearTimeout(timer);
-      state.events.off('change', check);
-      settle();
-    };
-    const check = () => {
-      try {
-        const found = look();
-        if (found !== null && found !== undefined && found !== false) end(() => done(found));
-      } catch (error) {
-        end(() => fail(error instanceof Error ? error : new Error(String(error))));
-      }
-    };
-    const timer = setTimeout(() => end(() => fail(new Error(`sandbox Opsgenie: nothing of the kind within ${timeoutMs} ms`))), timeoutMs);
-    state.events.on('change', check);
   });
 }

@@ -21,7 +21,8 @@ export class BodyCheck {
       return undefined;
     }
     if (typeof value !== 'string') return this.#wrong(field, `${field} should be a text.`);
-    if (Array.from(value).length > max) return this.#wrong(field, `${field} can not exceed ${max} characters.`);
+    if (Array.from(value).length > max)
+      return this.#wrong(field, `${field} can not exceed ${max} characters.`);
     return value;
   }
 
@@ -31,7 +32,8 @@ export class BodyCheck {
     if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) {
       return this.#wrong(field, `${field} should be a list of texts.`);
     }
-    if (value.length > maxItems) return this.#wrong(field, `${field} can not have more than ${maxItems} items.`);
+    if (value.length > maxItems)
+      return this.#wrong(field, `${field} can not have more than ${maxItems} items.`);
     if (value.some((item) => item === '' || Array.from(item).length > maxEach)) {
       return this.#wrong(field, `each of ${field} should have 1 to ${maxEach} characters.`);
     }
@@ -41,7 +43,8 @@ export class BodyCheck {
   details(field: string): Record<string, string> | undefined {
     const value = this.#body[field];
     if (value === undefined || value === null) return undefined;
-    if (typeof value !== 'object' || Array.isArray(value)) return this.#wrong(field, `${field} should be a map.`);
+    if (typeof value !== 'object' || Array.isArray(value))
+      return this.#wrong(field, `${field} should be a map.`);
     const entries = Object.entries(value);
     const texts = entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string');
     if (texts.length < entries.length) return this.#wrong(field, `${field} should map texts to texts.`);
@@ -61,23 +64,33 @@ export class BodyCheck {
     const value = this.#body[field];
     if (value === undefined || value === null) return undefined;
     if (!Array.isArray(value)) return this.#wrong(field, `${field} should be a list.`);
-    if (value.length > maxItems) return this.#wrong(field, `${field} can not have more than ${maxItems} items.`);
+    if (value.length > maxItems)
+      return this.#wrong(field, `${field} can not have more than ${maxItems} items.`);
     const responders = value.map((item) => readResponder(item, types));
     const good = responders.filter((responder) => responder !== null);
     if (good.length < responders.length) {
-      return this.#wrong(field, `each of ${field} needs a type of [${types.join(', ')}] with an id, or a name (user: username).`);
+      return this.#wrong(
+        field,
+        `each of ${field} needs a type of [${types.join(', ')}] with an id, or a name (user: username).`,
+      );
     }
     return good;
   }
 
   responder(field: string, types: readonly string[]): SandboxResponder | undefined {
-    return readResponder(this.#body[field], types) ?? this.#wrong(field, `${field} should be one object with a type, and an id or a name.`);
+    return (
+      readResponder(this.#body[field], types) ??
+      this.#wrong(field, `${field} should be one object with a type, and an id or a name.`)
+    );
   }
 
   /** `{id}` or `{username}` of a user, `{id}` or `{name}` of anything else. */
   reference(field: string, nameKey: 'name' | 'username'): string | undefined {
     const value = this.#body[field];
-    const { id, [nameKey]: name } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
+    const { id, [nameKey]: name } = (typeof value === 'object' && value !== null ? value : {}) as Record<
+      string,
+      unknown
+    >;
     const found = [name, id].find((text) => typeof text === 'string' && text !== '');
     return typeof found === 'string' ? found : this.#wrong(field, `${field} needs an id or a ${nameKey}.`);
   }

@@ -83,7 +83,10 @@ export function webhookBody(event: WebhookEvent, updatedAtNs: bigint, withDetail
   return JSON.stringify(body).replace('"updatedAt":"@ns"', `"updatedAt":${updatedAtNs.toString()}`);
 }
 
-function alertBody({ action, alert, username, sourceType, extra = {} }: WebhookEvent, withDetails: boolean): unknown {
+function alertBody(
+  { action, alert, username, sourceType, extra = {} }: WebhookEvent,
+  withDetails: boolean,
+): unknown {
   const teams = alert.responders.filter(({ type }) => type === 'team');
   return {
     action,
@@ -132,7 +135,11 @@ function escalateBody({ alert, extra }: WebhookEvent): unknown {
   };
 }
 
-const integration = { integrationName: 'GoMon', integrationId: idOfName('webhook integration'), integrationType: 'Webhook' };
+const integration = {
+  integrationName: 'GoMon',
+  integrationId: idOfName('webhook integration'),
+  integrationType: 'Webhook',
+};
 
 /** The vendor cuts each to 1,000 characters. */
 function cutDetails(details: Record<string, string>): Record<string, string> {

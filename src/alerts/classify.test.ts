@@ -16,29 +16,36 @@ describe('classifySeverity', () => {
     P3: 'warning warn minor notify ticket task low p3 sev3 s3',
     P4: 'info information informational notice debug none ok p4 p5 sev4 sev5 s4 not_classified no_severity',
   };
-  const table = Object.entries(words).flatMap(([severity, list]) => list.split(' ').map((word) => [word.replace('_', ' '), severity]));
+  const table: [string, string][] = Object.entries(words).flatMap(([severity, list]) =>
+    list.split(' ').map((word): [string, string] => [word.replace('_', ' '), severity]),
+  );
 
   it.each(table)('reads %s as %s', (word, severity) => {
-    const verdict = severityOf({ severity: word as string });
+    const verdict = severityOf({ severity: word });
     expect(verdict).toMatchObject({ severity, unknown: false });
     expect(verdict.decision.reason).toBe(`The label severity says "${word}", which means ${severity}.`);
   });
 
-  it.each(['1', '0', '9', 'banana', 'Sev 1', 'p6', '__proto__', 'constructor'])('takes the unknown word %s as P3, never more', (word) => {
-    const verdict = severityOf({ severity: word });
-    expect(verdict).toMatchObject({ severity: 'P3', unknown: true, silent: false });
-    expect(verdict.decision).toEqual({
-      stage: 'severity',
-      outcome: 'P3',
-      reason: `The label severity says "${word}", which is not in the severity table, so the default P3 holds.`,
-    });
-  });
+  it.each(['1', '0', '9', 'banana', 'Sev 1', 'p6', '__proto__', 'constructor'])(
+    'takes the unknown word %s as P3, never more',
+    (word) => {
+      const verdict = severityOf({ severity: word });
+      expect(verdict).toMatchObject({ severity: 'P3', unknown: true, silent: false });
+      expect(verdict.decision).toEqual({
+        stage: 'severity',
+        outcome: 'P3',
+        reason: `The label severity says "${word}", which is not in the severity table, so the default P3 holds.`,
+      });
+    },
+  );
 
   it('takes no word at all as P3, too', () => {
     for (const labels of [{}, { severity: '' }, { severity: ' ', level: '' }]) {
       expect(severityOf(labels)).toMatchObject({ severity: 'P3', unknown: true });
     }
-    expect(severityOf({}).decision.reason).toBe('No severity was given (looked in severity, priority, level, severity_level), so the default P3 holds.');
+    expect(severityOf({}).decision.reason).toBe(
+      'No severity was given (looked in severity, priority, level, severity_level), so the default P3 holds.',
+    );
   });
 
   it.each<[string, Labels, Labels, Severity]>([
@@ -47,9 +54,15 @@ describe('classifySeverity', () => {
     ['priority before level', { level: 'info', priority: 'P1' }, {}, 'P1'],
     ['level before severity_level', { severity_level: 'info', level: 'emergency' }, {}, 'P0'],
     ['an empty label is passed over', { severity: '', level: 'emergency' }, {}, 'P0'],
-    ['an unknown word decides, because what follows might be higher', { severity: 'banana', priority: 'P0' }, {}, 'P3'],
+    [
+      'an unknown word decides, because what follows might be higher',
+      { severity: 'banana', priority: 'P0' },
+      {},
+      'P3',
+    ],
     ['label names in any case', { Severity: 'critical' }, {}, 'P1'],
     ['order holds in any case', { LEVEL: 'info', Priority: 'high' }, {}, 'P2'],
+    ['whatever comes first in the payload', { Priority: 'high', LEVEL: 'info' }, {}, 'P2'],
     ['labels go before annotations', { level: 'info' }, { severity: 'critical' }, 'P4'],
     ['annotations in any case', {}, { Priority: 'P2' }, 'P2'],
     ['a bare number in an annotation', {}, { Priority: '1' }, 'P3'],
@@ -59,7 +72,10 @@ describe('classifySeverity', () => {
 
   it('reads what was said outright through the same table, before any label', () => {
     expect(severityOf({ severity: 'info' }, {}, { severity: 'P0' }).severity).toBe('P0');
-    expect(severityOf({ severity: 'critical' }, {}, { severity: 'whatever' })).toMatchObject({ severity: 'P3', unknown: true });
+    expect(severityOf({ severity: 'critical' }, {}, { severity: 'whatever' })).toMatchObject({
+      severity: 'P3',
+      unknown: true,
+    });
     expect(severityOf({ severity: 'critical' }, {}, { severity: ' ' }).severity).toBe('P1');
   });
 
@@ -70,7 +86,8 @@ describe('classifySeverity', () => {
       severityWords: { ...defaultSourceRules.severityWords, P0: ['1'], P4: ['1x'] },
       defaultSeverity: 'P4' as const,
     };
-    const of = (word: string) => classifySeverity(testSignal({ labels: { urgency: word } }), rules, null).severity;
+    const of = (word: string) =>
+      classifySeverity(testSignal({ labels: { urgency: word } }), rules, null).severity;
     expect([of('1'), of('1X'), of('p0'), of('critical')]).toEqual(['P0', 'P4', 'P4', 'P1']);
   });
 });
@@ -104,7 +121,9 @@ describe('dataSourceTrouble', () => {
     ['none such', 'P3'],
   ])('caps the severity %s to %s', (word, severity) => {
     const signal = testSignal({ labels: { ...nodata, severity: word } });
-    expect(classifySeverity(signal, defaultSourceRules, dataSourceTrouble(signal.labels)).severity).toBe(severity);
+    expect(classifySeverity(signal, defaultSourceRules, dataSourceTrouble(signal.labels)).severity).toBe(
+      severity,
+    );
   });
 });
 

@@ -24,7 +24,11 @@ export type SeverityVerdict = {
   decision: Decision;
 };
 
-export function classifySeverity(signal: AlertSignal, rules: SourceRules, dataSource: DataSourceTrouble | null): SeverityVerdict {
+export function classifySeverity(
+  signal: AlertSignal,
+  rules: SourceRules,
+  dataSource: DataSourceTrouble | null,
+): SeverityVerdict {
   const said = saidSeverity(signal, rules);
   const known = said === null ? undefined : severityOfWord(rules, said.text);
   let severity = known ?? rules.defaultSeverity;
@@ -50,8 +54,12 @@ export function classifySeverity(signal: AlertSignal, rules: SourceRules, dataSo
 
 function saidSeverity(signal: AlertSignal, rules: SourceRules): SaidSeverity | null {
   const outright = signal.explicit.severity;
-  if (outright !== undefined && outright.trim() !== '') return { where: 'severity of the request', text: outright };
-  return saidIn(signal.labels, rules.severityLabels, 'label') ?? saidIn(signal.annotations, rules.severityLabels, 'annotation');
+  if (outright !== undefined && outright.trim() !== '')
+    return { where: 'severity of the request', text: outright };
+  return (
+    saidIn(signal.labels, rules.severityLabels, 'label') ??
+    saidIn(signal.annotations, rules.severityLabels, 'annotation')
+  );
 }
 
 /** The first of the names, in any case, with a text. */
@@ -106,12 +114,16 @@ export function classifyMute(
 ): { mute: Mute; decision: Decision } | null {
   const alertname = label(labels, 'alertname');
   if (alertname !== undefined && rules.heartbeatAlertnames.includes(alertname)) {
-    return muted('heartbeat', `${alertname} fires as long as its sender is alive: its absence would be the alert.`);
+    return muted(
+      'heartbeat',
+      `${alertname} fires as long as its sender is alive: its absence would be the alert.`,
+    );
   }
   if (alertname !== undefined && rules.inhibitorAlertnames.includes(alertname)) {
     return muted('inhibitor', `${alertname} exists only to mute other alerts at its sender.`);
   }
-  if (severity.silent) return muted('severity-none', 'Its severity is "none": stored, but not told to anybody.');
+  if (severity.silent)
+    return muted('severity-none', 'Its severity is "none": stored, but not told to anybody.');
   return null;
 }
 

@@ -8,7 +8,8 @@ import { describeSignal } from './describe.ts';
 import { labelsFingerprint } from './fingerprint.ts';
 import { testSignal } from '../../test/support/test-signal.ts';
 
-const described = (parts: Partial<AlertSignal>, source: SourceName = 'grafana') => describeSignal(testSignal(parts), defaultSourceRules, source);
+const described = (parts: Partial<AlertSignal>, source: SourceName = 'grafana') =>
+  describeSignal(testSignal(parts), defaultSourceRules, source);
 
 describe('title', () => {
   const labels = { alertname: 'InstanceDown', instance: 'a:9090' };
@@ -22,10 +23,23 @@ describe('title', () => {
     ['the name alone', { labels: { alertname: 'CrashLoop' } }, 'CrashLoop'],
     ['rulename goes before alertname', { labels: { ...labels, rulename: 'Down' } }, 'Down (a:9090)'],
     ['the annotation title', { labels: { job: 'x' }, annotations: { title: 'Something' } }, 'Something'],
-    ['what was said outright goes first', { labels, annotations: { summary: 'x' }, explicit: { title: ' Disk\nfull ' } }, 'Disk full'],
-    ['the rule that has no data', { labels: nodata, annotations: { summary: 'p99 above 2s' } }, 'Latency: no data'],
-    ['the rule that has an error', { labels: { ...nodata, alertname: 'DatasourceError' } }, 'Latency: cannot be evaluated'],
+    [
+      'what was said outright goes first',
+      { labels, annotations: { summary: 'x' }, explicit: { title: ' Disk\nfull ' } },
+      'Disk full',
+    ],
+    [
+      'the rule that has no data',
+      { labels: nodata, annotations: { summary: 'p99 above 2s' } },
+      'Latency: no data',
+    ],
+    [
+      'the rule that has an error',
+      { labels: { ...nodata, alertname: 'DatasourceError' } },
+      'Latency: cannot be evaluated',
+    ],
     ['never nothing', { fingerprint: 'abc' }, 'Untitled alert abc'],
+    ['one line even then', { fingerprint: 'a\nb' }, 'Untitled alert a b'],
   ])('%s', (_name, parts, title) => {
     expect(described(parts).title).toBe(title);
   });
@@ -40,7 +54,11 @@ describe('title', () => {
 
   it('says which rule found it', () => {
     const { decisions } = described({ annotations: { summary: 'Down' } });
-    expect(decisions).toContainEqual({ stage: 'title', outcome: 'Down', reason: 'The title is the annotation summary.' });
+    expect(decisions).toContainEqual({
+      stage: 'title',
+      outcome: 'Down',
+      reason: 'The title is the annotation summary.',
+    });
   });
 });
 
@@ -51,7 +69,13 @@ describe('description', () => {
     [{ annotations: { details: 'c' } }, 'c'],
     [{ annotations: { summary: 's' } }, ''],
     [{ annotations: { description: 'a' }, explicit: { description: 'outright' } }, 'outright'],
-    [{ labels: { alertname: 'DatasourceError', datasource_uid: 'p' }, annotations: { description: 'a', Error: 'timeout' } }, 'timeout'],
+    [
+      {
+        labels: { alertname: 'DatasourceError', datasource_uid: 'p' },
+        annotations: { description: 'a', Error: 'timeout' },
+      },
+      'timeout',
+    ],
     [{ labels: { alertname: 'Other' }, annotations: { description: 'a', Error: 'timeout' } }, 'a'],
   ])('of %j', (parts, description) => {
     expect(described(parts).description).toBe(description);
@@ -78,7 +102,9 @@ describe('fingerprint', () => {
   const twin = labelsFingerprint({ alertname: 'Down' });
 
   it('is kept as sent, opaque', () => {
-    expect(described({ fingerprint: 'gmp-test-alert-12345', labels }).fingerprint).toBe('gmp-test-alert-12345');
+    expect(described({ fingerprint: 'gmp-test-alert-12345', labels }).fingerprint).toBe(
+      'gmp-test-alert-12345',
+    );
   });
 
   it('is computed when missing', () => {
@@ -88,14 +114,24 @@ describe('fingerprint', () => {
 
   it('of replicated Prometheus servers is one at Alertmanager, whose hash can be computed, and left alone at Grafana', () => {
     expect(described({ fingerprint: 'aaaa', labels }, 'alertmanager').fingerprint).toBe(twin);
-    expect(described({ fingerprint: 'aaaa', labels: { alertname: 'Down' } }, 'alertmanager').fingerprint).toBe('aaaa');
+    expect(
+      described({ fingerprint: 'aaaa', labels: { alertname: 'Down' } }, 'alertmanager').fingerprint,
+    ).toBe('aaaa');
     expect(described({ fingerprint: 'aaaa', labels }, 'grafana').fingerprint).toBe('aaaa');
   });
 
   it('covers title and namespace where these were said outright, and severity never', () => {
-    const of = (explicit: AlertSignal['explicit']) => described({ labels: { a: 'b' }, explicit }, 'api').fingerprint;
+    const of = (explicit: AlertSignal['explicit']) =>
+      described({ labels: { a: 'b' }, explicit }, 'api').fingerprint;
     expect(of({ title: 'Disk full', severity: 'P0' })).toBe(of({ title: ' Disk full', description: 'x' }));
-    expect(new Set([of({}), of({ title: 'Disk full' }), of({ title: 'Other' }), of({ title: 'Disk full', namespace: 'x' })]).size).toBe(4);
+    expect(
+      new Set([
+        of({}),
+        of({ title: 'Disk full' }),
+        of({ title: 'Other' }),
+        of({ title: 'Disk full', namespace: 'x' }),
+      ]).size,
+    ).toBe(4);
   });
 
   it('too long for an index is hashed', () => {
@@ -108,7 +144,13 @@ describe('describeSignal', () => {
     const signal = testSignal({
       tenant: '1',
       fingerprint: 'c50ae7bba42b3626',
-      labels: { alertname: 'DatasourceNoData', rulename: 'Latency', datasource_uid: 'prom', severity: 'critical', namespace: 'shop' },
+      labels: {
+        alertname: 'DatasourceNoData',
+        rulename: 'Latency',
+        datasource_uid: 'prom',
+        severity: 'critical',
+        namespace: 'shop',
+      },
       annotations: { trace_id: 'ABCDEF0123456789', description: 'p99', grafana_state_reason: 'NoData' },
       stateReason: 'NoData',
       values: { A: 1 },
@@ -139,22 +181,57 @@ describe('describeSignal', () => {
   });
 
   it('mutes and flags', () => {
-    expect(described({ labels: { alertname: 'Watchdog', severity: 'none' } })).toMatchObject({ mute: 'heartbeat', severity: 'P4', unknownSeverity: false });
-    expect(described({ labels: { severity: '1' } })).toMatchObject({ mute: null, severity: 'P3', unknownSeverity: true });
+    expect(described({ labels: { alertname: 'Watchdog', severity: 'none' } })).toMatchObject({
+      mute: 'heartbeat',
+      severity: 'P4',
+      unknownSeverity: false,
+    });
+    expect(described({ labels: { severity: '1' } })).toMatchObject({
+      mute: null,
+      severity: 'P3',
+      unknownSeverity: true,
+    });
   });
 
   it('never throws, always has a title, always says why', () => {
-    const text = fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit: 'grapheme' }), fc.constantFrom('none', 'critical', 'DatasourceError', 'https://a/trace/', '%'));
-    const name = fc.oneof(text, fc.constantFrom('alertname', 'severity', 'Priority', 'rulename', 'datasource_uid', 'traceparent', 'dd.trace_id', 'b3', '__proto__'));
+    const text = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.string({ unit: 'grapheme' }),
+      fc.constantFrom('none', 'critical', 'DatasourceError', 'https://a/trace/', '%'),
+    );
+    const name = fc.oneof(
+      text,
+      fc.constantFrom(
+        'alertname',
+        'severity',
+        'Priority',
+        'rulename',
+        'datasource_uid',
+        'traceparent',
+        'dd.trace_id',
+        'b3',
+        '__proto__',
+      ),
+    );
     const map = fc.dictionary(name, text);
     fc.assert(
-      fc.property(map, map, fc.option(text), fc.record({ title: text, severity: text, traceId: text }, { requiredKeys: [] }), (labels, annotations, fingerprint, explicit) => {
-        const result = described({ labels, annotations, fingerprint, explicit }, 'alertmanager');
-        expect(result.title.trim()).not.toBe('');
-        expect(result.title).not.toMatch(/\n/);
-        expect(result.fingerprint).not.toBe('');
-        expect(result.decisions.every((decision) => decision.reason.endsWith('.') || decision.reason.endsWith('…'))).toBe(true);
-      }),
+      fc.property(
+        map,
+        map,
+        fc.option(text),
+        fc.record({ title: text, severity: text, traceId: text }, { requiredKeys: [] }),
+        (labels, annotations, fingerprint, explicit) => {
+          const result = described({ labels, annotations, fingerprint, explicit }, 'alertmanager');
+          expect(result.title.trim()).not.toBe('');
+          expect(result.title).not.toMatch(/\n/);
+          expect(result.fingerprint).not.toBe('');
+          expect(
+            result.decisions.every(
+              (decision) => decision.reason.endsWith('.') || decision.reason.endsWith('…'),
+            ),
+          ).toBe(true);
+        },
+      ),
       { numRuns: 300 },
     );
   });

@@ -31,7 +31,11 @@ export type DescribedSignal = Omit<AlertSignal, 'fingerprint' | 'explicit'> & {
  * it runs for every alert of every request. The maps of the signal are shared,
  * not copied.
  */
-export function describeSignal(signal: AlertSignal, rules: SourceRules, sourceName: SourceName): DescribedSignal {
+export function describeSignal(
+  signal: AlertSignal,
+  rules: SourceRules,
+  sourceName: SourceName,
+): DescribedSignal {
   const trouble = dataSourceTrouble(signal.labels);
   const identity = identify(signal, rules, sourceName);
   const severity = classifySeverity(signal, rules, trouble);
@@ -44,7 +48,11 @@ export function describeSignal(signal: AlertSignal, rules: SourceRules, sourceNa
   if (signal.stateReason !== null) decisions.push(stateReasonDecision(signal));
   if (traces[0] !== undefined) {
     const others = traces.length === 1 ? '' : ` ${traces.length - 1} more were found.`;
-    decisions.push({ stage: 'trace', outcome: traces[0].id, reason: `Trace id from ${excerptName(traces[0].where)}.${others}` });
+    decisions.push({
+      stage: 'trace',
+      outcome: traces[0].id,
+      reason: `Trace id from ${excerptName(traces[0].where)}.${others}`,
+    });
   }
   if (trouble !== null) decisions.push(foldDecision(trouble));
   if (mute !== null) decisions.push(mute.decision);
@@ -80,12 +88,26 @@ export function describeSignal(signal: AlertSignal, rules: SourceRules, sourceNa
  * replicated Prometheus become one alert. Grafana's also covers labels it does
  * not send and must stay as it is.
  */
-function identify(signal: AlertSignal, rules: SourceRules, source: SourceName): { fingerprint: string; decision: Decision } {
+function identify(
+  signal: AlertSignal,
+  rules: SourceRules,
+  source: SourceName,
+): { fingerprint: string; decision: Decision } {
   const replica = rules.replicaLabels.find((name) => Object.hasOwn(signal.labels, name));
-  if (signal.fingerprint !== null && signal.fingerprint !== '' && !(source === 'alertmanager' && replica !== undefined)) {
+  if (
+    signal.fingerprint !== null &&
+    signal.fingerprint !== '' &&
+    !(source === 'alertmanager' && replica !== undefined)
+  ) {
     const fingerprint = storableFingerprint(signal.fingerprint);
-    const how = fingerprint === signal.fingerprint ? 'as the sender gave it' : 'hashed, because the one sent is too long to index';
-    return { fingerprint, decision: { stage: 'dedup', outcome: fingerprint, reason: `The fingerprint is kept ${how}.` } };
+    const how =
+      fingerprint === signal.fingerprint
+        ? 'as the sender gave it'
+        : 'hashed, because the one sent is too long to index';
+    return {
+      fingerprint,
+      decision: { stage: 'dedup', outcome: fingerprint, reason: `The fingerprint is kept ${how}.` },
+    };
   }
   const { title, namespace } = signal.explicit;
   const fingerprint = labelsFingerprint(withOutright(signal.labels, title, namespace), rules.replicaLabels);
@@ -93,7 +115,11 @@ function identify(signal: AlertSignal, rules: SourceRules, source: SourceName): 
   const without = replica === undefined ? '' : ` without the replica label ${excerptName(replica)}`;
   return {
     fingerprint,
-    decision: { stage: 'dedup', outcome: fingerprint, reason: `The fingerprint was computed from ${from}${without}.` },
+    decision: {
+      stage: 'dedup',
+      outcome: fingerprint,
+      reason: `The fingerprint was computed from ${from}${without}.`,
+    },
   };
 }
 
@@ -115,7 +141,10 @@ function withOutright(labels: Labels, title: string | undefined, namespace: stri
 /** Kubernetes allows 63 characters; the column is indexed. */
 const longestNamespace = 253;
 
-function findNamespace(signal: AlertSignal, rules: SourceRules): { namespace: string | null; decision: Decision } {
+function findNamespace(
+  signal: AlertSignal,
+  rules: SourceRules,
+): { namespace: string | null; decision: Decision } {
   const outright = signal.explicit.namespace?.trim();
   if (outright) return namespaceFrom(outright, 'said in the request');
   for (const name of rules.namespaceLabels) {
@@ -128,32 +157,48 @@ function findNamespace(signal: AlertSignal, rules: SourceRules): { namespace: st
 
 function namespaceFrom(text: string, where: string): { namespace: string; decision: Decision } {
   const namespace = cut(text, longestNamespace);
-  return { namespace, decision: { stage: 'namespace', outcome: namespace, reason: `The namespace is ${where}.` } };
+  return {
+    namespace,
+    decision: { stage: 'namespace', outcome: namespace, reason: `The namespace is ${where}.` },
+  };
 }
 
 /** Longest title found by rule; one that was said outright has its own limit at the door. */
 const longestTitle = 500;
 const longestOutrightTitle = 1_000;
 
-function findTitle(signal: AlertSignal, trouble: DataSourceTrouble | null, fingerprint: string): { title: string; decision: Decision } {
+function findTitle(
+  signal: AlertSignal,
+  trouble: DataSourceTrouble | null,
+  fingerprint: string,
+): { title: string; decision: Decision } {
   const outright = oneLine(signal.explicit.title, longestOutrightTitle);
   if (outright !== '') return titleFrom(outright, 'said by the sender');
   const { labels, annotations } = signal;
   const rulename = oneLine(label(labels, 'rulename'), longestTitle);
   if (trouble !== null && rulename !== '') {
     const what = trouble.alertname === 'DatasourceNoData' ? 'no data' : 'cannot be evaluated';
-    return titleFrom(cut(`${rulename}: ${what}`, longestTitle), `the name of the rule, because ${trouble.alertname} is not what the rule watches`);
+    return titleFrom(
+      cut(`${rulename}: ${what}`, longestTitle),
+      `the name of the rule, because ${trouble.alertname} is not what the rule watches`,
+    );
   }
   const summary = oneLine(label(annotations, 'summary'), longestTitle);
   if (summary !== '') return titleFrom(summary, 'the annotation summary');
   const name = rulename || oneLine(label(labels, 'alertname'), longestTitle);
   if (name !== '') {
     const where = oneLine(label(labels, 'instance') || label(labels, 'pod'), longestTitle);
-    return titleFrom(where === '' ? name : cut(`${name} (${where})`, longestTitle), 'the name of the rule and where it fires');
+    return titleFrom(
+      where === '' ? name : cut(`${name} (${where})`, longestTitle),
+      'the name of the rule and where it fires',
+    );
   }
   const titleAnnotation = oneLine(label(annotations, 'title'), longestTitle);
   if (titleAnnotation !== '') return titleFrom(titleAnnotation, 'the annotation title');
-  return titleFrom(`Untitled alert ${fingerprint}`, 'the fingerprint: no summary, no name and no title was sent');
+  return titleFrom(
+    oneLine(`Untitled alert ${fingerprint}`, longestTitle),
+    'the fingerprint: no summary, no name and no title was sent',
+  );
 }
 
 function titleFrom(title: string, what: string): { title: string; decision: Decision } {
@@ -198,7 +243,13 @@ function excerptName(name: string): string {
 function oneLine(text: string | undefined, max: number): string {
   if (text === undefined) return '';
   // Only what can matter is looked at, so that a megabyte of text costs no more than a line.
-  return cut(text.slice(0, 4 * max).replace(/\s+/g, ' ').trim(), max);
+  return cut(
+    text
+      .slice(0, 4 * max)
+      .replace(/\s+/g, ' ')
+      .trim(),
+    max,
+  );
 }
 
 /** At most `max` UTF-16 units, an ellipsis for the rest, never half a surrogate pair. */
@@ -207,4 +258,3 @@ function cut(text: string, max: number): string {
   const end = /[\ud800-\udbff]/.test(text.charAt(max - 2)) ? max - 2 : max - 1;
   return `${text.slice(0, end)}…`;
 }
-

@@ -5,7 +5,7 @@ import { labelsFingerprint, storableFingerprint } from './fingerprint.ts';
 
 /** The definition, slow and plain. */
 function byBigInt(labels: Record<string, string>): string {
-  const names = Object.keys(labels).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  const names = Object.keys(labels).toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
   let hash = 0xcbf29ce484222325n;
   for (const name of names) {
     for (const byte of [...Buffer.from(name), 0xff, ...Buffer.from(labels[name] as string), 0xff]) {

@@ -29,7 +29,9 @@ const longestFingerprint = 256;
 
 /** A sender's fingerprint as we keep it: unchanged, or its SHA-256 where it is too long for an index. */
 export function storableFingerprint(sent: string): string {
-  return sent.length <= longestFingerprint ? sent : `sha256:${createHash('sha256').update(sent).digest('hex')}`;
+  return sent.length <= longestFingerprint
+    ? sent
+    : `sha256:${createHash('sha256').update(sent).digest('hex')}`;
 }
 
 /** Reused between calls (nothing here is asynchronous): allocating costs more than hashing. */
@@ -55,6 +57,7 @@ const surrogate = /[\ud800-\udfff]/;
 
 /** Sorts by UTF-8 bytes, as Go does; differs from JavaScript's order for characters beyond U+FFFF only. */
 function sortByUtf8(names: string[]): void {
-  if (names.some((name) => surrogate.test(name))) names.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  if (names.some((name) => surrogate.test(name)))
+    names.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
   else names.sort();
 }

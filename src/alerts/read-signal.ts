@@ -20,7 +20,8 @@ export function readAlerts(
   read: (alert: Record<string, unknown>, path: string) => ParsedEntry,
 ): ParsedEntry[] | Refusal {
   if (alerts === null) return [];
-  if (!Array.isArray(alerts)) return { ok: false, reason: `alerts: expected an array, found ${found(alerts)}.` };
+  if (!Array.isArray(alerts))
+    return { ok: false, reason: `alerts: expected an array, found ${found(alerts)}.` };
   if (alerts.length > mostAlerts) {
     return { ok: false, reason: `alerts: at most ${mostAlerts} in one request, found ${alerts.length}.` };
   }
@@ -35,7 +36,11 @@ export function readAlerts(
 export function readSignal(
   alert: Record<string, unknown>,
   path: string,
-  more: { tenant: string; links?: readonly (readonly [rel: Link['rel'], raw: unknown])[]; values?: AlertSignal['values'] },
+  more: {
+    tenant: string;
+    links?: readonly (readonly [rel: Link['rel'], raw: unknown])[];
+    values?: AlertSignal['values'];
+  },
 ): ParsedEntry {
   const { status } = alert;
   if (status !== 'firing' && status !== 'resolved') {
@@ -47,7 +52,10 @@ export function readSignal(
   if (!annotations.ok) return annotations;
   const fingerprint = readFingerprint(alert['fingerprint']);
   if (fingerprint === null && Object.keys(labels.labels).length === 0) {
-    return { ok: false, reason: `${path}: expected labels or a fingerprint to tell it from others, found neither` };
+    return {
+      ok: false,
+      reason: `${path}: expected labels or a fingerprint to tell it from others, found neither`,
+    };
   }
   const { description } = alert;
   const stateReason = label(annotations.labels, 'grafana_state_reason');
@@ -65,7 +73,10 @@ export function readSignal(
       endsAt: status === 'resolved' ? timeOrNull(alert['endsAt']) : null,
       expiresAt: null,
       stateReason: stateReason ? stateReason : null,
-      explicit: typeof description === 'string' && description !== '' ? { description: description.toWellFormed() } : {},
+      explicit:
+        typeof description === 'string' && description !== ''
+          ? { description: description.toWellFormed() }
+          : {},
     },
   };
 }

@@ -11,7 +11,8 @@ const span = '00f067aa0ba902b7';
 const zeros = '0'.repeat(32);
 
 const inLabels = (labels: Labels) => findTraceIds(testSignal({ labels })).map((trace) => trace.id);
-const inAnnotations = (annotations: Labels) => findTraceIds(testSignal({ annotations })).map((trace) => trace.id);
+const inAnnotations = (annotations: Labels) =>
+  findTraceIds(testSignal({ annotations })).map((trace) => trace.id);
 const query = (state: unknown) => encodeURIComponent(JSON.stringify(state));
 
 describe('findTraceIds by name', () => {
@@ -69,8 +70,16 @@ describe('findTraceIds by name', () => {
     ['uber-trace-id', `a3ce929d0e0e4736:${span}:0:1`, ['a3ce929d0e0e4736']],
     ['uber-trace-id', `${id}%3A${span}%3a0%3A1`, [id]],
     ['uber-trace-id', `0:0:0:0`, []],
-    ['x-amzn-trace-id', 'Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1', ['5759e988bd862e3fe1be46a994272793']],
-    ['x-amzn-trace-id', 'Self=1-67891234-12456789abcdef012345678a;Root=1-5759e988-bd862e3fe1be46a994272793', ['5759e988bd862e3fe1be46a994272793']],
+    [
+      'x-amzn-trace-id',
+      'Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1',
+      ['5759e988bd862e3fe1be46a994272793'],
+    ],
+    [
+      'x-amzn-trace-id',
+      'Self=1-67891234-12456789abcdef012345678a;Root=1-5759e988-bd862e3fe1be46a994272793',
+      ['5759e988bd862e3fe1be46a994272793'],
+    ],
     ['x-amzn-trace-id', 'Root=1-5759e988-bd862e', []],
     ['x-cloud-trace-context', `${id}/123456789;o=1`, [id]],
     ['x-cloud-trace-context', `${id}/1`, [id]],
@@ -83,9 +92,12 @@ describe('findTraceIds by name', () => {
     expect(inLabels({ [name]: value })).toEqual(ids);
   });
 
-  it.each(['commit', 'image_id', 'traceroute', 'trace_url_template', 'stacktrace', 'b3d'])('%s is no trace id', (name) => {
-    expect(inLabels({ [name]: id })).toEqual([]);
-  });
+  it.each(['commit', 'image_id', 'traceroute', 'trace_url_template', 'stacktrace', 'b3d'])(
+    '%s is no trace id',
+    (name) => {
+      expect(inLabels({ [name]: id })).toEqual([]);
+    },
+  );
 });
 
 describe('findTraceIds in URLs', () => {
@@ -100,8 +112,14 @@ describe('findTraceIds in URLs', () => {
     [`https://example.test/commit/${id}`, []],
     [`/trace/${id}`, []],
     [`https://grafana.example.test/explore?left=${query({ queries: [{ query: id }] })}`, [id]],
-    [`https://grafana.example.test/explore?orgId=1&left=${query(['now-1h', 'now', 'Tempo', { query: id }])}`, [id]],
-    [`https://grafana.example.test/explore?schemaVersion=1&panes=${query({ a: { queries: [{ refId: 'A', query: id }] } })}&orgId=1`, [id]],
+    [
+      `https://grafana.example.test/explore?orgId=1&left=${query(['now-1h', 'now', 'Tempo', { query: id }])}`,
+      [id],
+    ],
+    [
+      `https://grafana.example.test/explore?schemaVersion=1&panes=${query({ a: { queries: [{ refId: 'A', query: id }] } })}&orgId=1`,
+      [id],
+    ],
     [`https://grafana.example.test/explore?left={"queries":[{"query":"${id}"}]}`, [id]],
     [`https://grafana.example.test/explore?left=${query({ queries: [{ query: '{job="x"}' }] })}`, []],
     ['https://grafana.example.test/explore?left=%E0%A4%A', []],
@@ -142,7 +160,11 @@ describe('findTraceIds in text', () => {
 describe('findTraceIds of many', () => {
   it('keeps the first five, the one said outright first', () => {
     const ids = [1, 2, 3, 4, 5, 6].map((n) => String(n).repeat(32));
-    const signal = testSignal({ explicit: { traceId: id.toUpperCase() }, annotations: { trace_id: ids.join(',') }, labels: { b3: other } });
+    const signal = testSignal({
+      explicit: { traceId: id.toUpperCase() },
+      annotations: { trace_id: ids.join(',') },
+      labels: { b3: other },
+    });
     expect(findTraceIds(signal)).toEqual([
       { id, where: 'the traceId of the request' },
       { id: other, where: 'label b3' },
@@ -151,8 +173,18 @@ describe('findTraceIds of many', () => {
   });
 
   it('takes padded and unpadded, upper and lower case as one, as first received', () => {
-    expect(inLabels({ trace_id: short, traceID: `${'0'.repeat(16)}${short}`.toUpperCase() })).toEqual([short]);
+    expect(inLabels({ trace_id: short, traceID: `${'0'.repeat(16)}${short}`.toUpperCase() })).toEqual([
+      short,
+    ]);
     expect(canonicalTraceId('ABC')).toBe(`${'0'.repeat(29)}abc`);
+  });
+
+  it('stops at five in a value made of thousands', () => {
+    const urls = Array.from(
+      { length: 300 },
+      (_, i) => `https://a.test/trace/${String(i + 1).padStart(16, 'a')}`,
+    );
+    expect(inAnnotations({ note: urls.join(' ') })).toHaveLength(5);
   });
 
   it('stays quick on hostile text', () => {

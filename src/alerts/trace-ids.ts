@@ -18,14 +18,16 @@ export type FoundTrace = {
  */
 export function findTraceIds(signal: Pick<AlertSignal, 'labels' | 'annotations' | 'explicit'>): FoundTrace[] {
   const found: FoundTrace[] = [];
-  if (signal.explicit.traceId !== undefined) add(found, traceIdsIn(signal.explicit.traceId), 'the traceId of the request');
+  if (signal.explicit.traceId !== undefined)
+    add(found, traceIdsIn(signal.explicit.traceId), 'the traceId of the request');
   addNamed(found, signal.labels, 'label');
   addNamed(found, signal.annotations, 'annotation');
   addFromUrls(found, signal.annotations, 'annotation');
   addFromUrls(found, signal.labels, 'label');
-  for (const name of textAnnotations) addFromText(found, signal.annotations[name], `the text of annotation ${name}`);
+  for (const name of textAnnotations)
+    addFromText(found, signal.annotations[name], `the text of annotation ${name}`);
   addFromText(found, signal.explicit.description, 'the description of the request');
-  return found.slice(0, mostTraceIds);
+  return found;
 }
 
 /** For comparison: padded to the 32 digits of a 128-bit id. */
@@ -37,6 +39,8 @@ const textAnnotations = ['description', 'message', 'details', 'summary'];
 
 function add(found: FoundTrace[], ids: readonly string[], where: string): void {
   for (const raw of ids) {
+    // Also the bound for a value made of thousands of ids.
+    if (found.length === mostTraceIds) return;
     const id = raw.toLowerCase();
     if (/^0*$/.test(id)) continue;
     const canonical = canonicalTraceId(id);
@@ -137,7 +141,11 @@ function addFromUrls(found: FoundTrace[], map: Record<string, string>, kind: str
     const where = `a URL in ${kind} ${name}`;
     const decimal = text.includes('datadog');
     for (const [, id] of text.matchAll(traceInPath)) {
-      add(found, [decimal && /^\d{12,20}$/.test(id as string) ? decimalToHex(id as string) : (id as string)], where);
+      add(
+        found,
+        [decimal && /^\d{12,20}$/.test(id as string) ? decimalToHex(id as string) : (id as string)],
+        where,
+      );
     }
     for (const [, state] of text.matchAll(exploreState)) {
       for (const [, id] of decoded(state as string).matchAll(traceQuery)) add(found, [id as string], where);

@@ -32,7 +32,9 @@ describe('webLink', () => {
   });
 
   it('encodes what could break out of markup', () => {
-    expect(webLink('runbook', ' https://example.test/a b|<c>`\'"')?.url).toBe('https://example.test/a%20b%7C%3Cc%3E%60%27%22');
+    expect(webLink('runbook', ' https://example.test/a b|<c>`\'"')?.url).toBe(
+      'https://example.test/a%20b%7C%3Cc%3E%60%27%22',
+    );
   });
 });
 

@@ -14,7 +14,11 @@ export function hmacSha256(secret: string, parts: readonly (string | Uint8Array)
  * Every secret is tried and compared in constant time, so that neither the
  * time nor the answer tells which one came close.
  */
-export function signedByAny(secrets: readonly string[], parts: readonly (string | Uint8Array)[], hex: string): boolean {
+export function signedByAny(
+  secrets: readonly string[],
+  parts: readonly (string | Uint8Array)[],
+  hex: string,
+): boolean {
   if (!sha256Hex.test(hex)) return false;
   const given = Buffer.from(hex, 'hex');
   let matched = false;

@@ -4,7 +4,11 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { callJson, type HttpOptions, type HttpResult } from './http.ts';
 
 const key = 'key-that-must-not-leak';
-const options: HttpOptions = { timeoutMs: 5000, maxBodyBytes: 1000, headers: { authorization: `GenieKey ${key}` } };
+const options: HttpOptions = {
+  timeoutMs: 5000,
+  maxBodyBytes: 1000,
+  headers: { authorization: `GenieKey ${key}` },
+};
 const servers: Server[] = [];
 
 afterEach(() => {
@@ -21,7 +25,11 @@ async function listen(listener: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-function get(url: string, over: Partial<HttpOptions> = {}, signal = new AbortController().signal): Promise<HttpResult> {
+function get(
+  url: string,
+  over: Partial<HttpOptions> = {},
+  signal = new AbortController().signal,
+): Promise<HttpResult> {
   return callJson({ method: 'GET', url }, { ...options, ...over }, signal);
 }
 
@@ -32,10 +40,21 @@ describe('callJson', () => {
       request.on('data', (chunk: Buffer) => (body += chunk.toString()));
       request.on('end', () => {
         response.writeHead(202, { 'x-request-id': 'r1' });
-        response.end(JSON.stringify({ method: request.method, auth: request.headers.authorization, type: request.headers['content-type'], body }));
+        response.end(
+          JSON.stringify({
+            method: request.method,
+            auth: request.headers.authorization,
+            type: request.headers['content-type'],
+            body,
+          }),
+        );
       });
     });
-    const result = await callJson({ method: 'PUT', url: `${url}/a`, json: { ä: 1 } }, options, new AbortController().signal);
+    const result = await callJson(
+      { method: 'PUT', url: `${url}/a`, json: { ä: 1 } },
+      options,
+      new AbortController().signal,
+    );
     expect(result).toMatchObject({
       ok: true,
       status: 202,
@@ -55,8 +74,16 @@ describe('callJson', () => {
   });
 
   it('says of HTML which status it came with', async () => {
-    const url = await listen((_request, response) => response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end('<h1>Hello</h1>'));
-    expect(await get(url)).toMatchObject({ ok: false, kind: 'not-json', applied: 'maybe', response: { status: 200 }, detail: expect.stringContaining('text/html') });
+    const url = await listen((_request, response) =>
+      response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end('<h1>Hello</h1>'),
+    );
+    expect(await get(url)).toMatchObject({
+      ok: false,
+      kind: 'not-json',
+      applied: 'maybe',
+      response: { status: 200 },
+      detail: expect.stringContaining('text/html'),
+    });
   });
 
   it('stops reading beyond the limit, announced or not', async () => {
@@ -95,8 +122,16 @@ describe('callJson', () => {
   it('gives up after the timeout, also in the middle of a body', async () => {
     const silent = await listen(() => {});
     const half = await listen((_request, response) => response.write('{"a":'));
-    expect(await get(silent, { timeoutMs: 30 })).toMatchObject({ ok: false, kind: 'timeout', applied: 'maybe' });
-    expect(await get(half, { timeoutMs: 30 })).toMatchObject({ ok: false, kind: 'timeout', applied: 'maybe' });
+    expect(await get(silent, { timeoutMs: 30 })).toMatchObject({
+      ok: false,
+      kind: 'timeout',
+      applied: 'maybe',
+    });
+    expect(await get(half, { timeoutMs: 30 })).toMatchObject({
+      ok: false,
+      kind: 'timeout',
+      applied: 'maybe',
+    });
   });
 
   it('stops when the caller does', async () => {
@@ -124,7 +159,14 @@ describe('callJson', () => {
       calls += 1;
       response.end('{}');
     });
-    const open: HttpResult = { ok: false, kind: 'network', applied: 'no', code: 'circuit-open', detail: 'held back', response: null };
+    const open: HttpResult = {
+      ok: false,
+      kind: 'network',
+      applied: 'no',
+      code: 'circuit-open',
+      detail: 'held back',
+      response: null,
+    };
     expect(await get(url, { policy: async () => open })).toBe(open);
     expect(calls).toBe(0);
     expect(await get(url, { policy: (run, signal) => run(signal) })).toMatchObject({ ok: true, status: 200 });

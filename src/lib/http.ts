@@ -46,7 +46,11 @@ export type HttpFailure = {
 };
 
 /** Does one call. Never throws for what the network or the other side does; redirects are refused. */
-export async function callJson(request: HttpRequest, options: HttpOptions, signal: AbortSignal): Promise<HttpResult> {
+export async function callJson(
+  request: HttpRequest,
+  options: HttpOptions,
+  signal: AbortSignal,
+): Promise<HttpResult> {
   const run = (within: AbortSignal) => attempt(request, options, within);
   return options.policy ? options.policy(run, signal) : run(signal);
 }
@@ -55,7 +59,12 @@ async function attempt(request: HttpRequest, options: HttpOptions, signal: Abort
   if (signal.aborted) return failure('network', 'no', 'aborted', 'given up before it was sent');
   const prepared = prepare(request, options);
   if (prepared === null) {
-    return failure('network', 'no', 'invalid-request', 'the URL or a header cannot be sent; check the settings');
+    return failure(
+      'network',
+      'no',
+      'invalid-request',
+      'the URL or a header cannot be sent; check the settings',
+    );
   }
   const timeout = AbortSignal.timeout(options.timeoutMs);
   const within = AbortSignal.any([signal, timeout]);
@@ -65,12 +74,20 @@ async function attempt(request: HttpRequest, options: HttpOptions, signal: Abort
     received = { status: response.status, headers: response.headers };
     const text = await readText(response, options.maxBodyBytes);
     if (text === null) {
-      return failure('too-large', 'maybe', 'too-large', `the answer is longer than ${options.maxBodyBytes} bytes`, received);
+      return failure(
+        'too-large',
+        'maybe',
+        'too-large',
+        `the answer is longer than ${options.maxBodyBytes} bytes`,
+        received,
+      );
     }
     return parsed(text, received);
   } catch (error) {
-    if (signal.aborted) return failure('network', 'maybe', 'aborted', 'given up while waiting for the answer', received);
-    if (timeout.aborted) return failure('timeout', 'maybe', 'timeout', `no answer within ${options.timeoutMs} ms`, received);
+    if (signal.aborted)
+      return failure('network', 'maybe', 'aborted', 'given up while waiting for the answer', received);
+    if (timeout.aborted)
+      return failure('timeout', 'maybe', 'timeout', `no answer within ${options.timeoutMs} ms`, received);
     return networkFailure(error, received);
   }
 }
@@ -115,7 +132,13 @@ function parsed(text: string, received: { status: number; headers: Headers }): H
     return { ok: true, ...received, body: JSON.parse(text) as unknown };
   } catch {
     const type = received.headers.get('content-type')?.split(';')[0]?.slice(0, 40) ?? 'no content type';
-    return failure('not-json', 'maybe', 'not-json', `status ${received.status} with a body that is not JSON (${type})`, received);
+    return failure(
+      'not-json',
+      'maybe',
+      'not-json',
+      `status ${received.status} with a body that is not JSON (${type})`,
+      received,
+    );
   }
 }
 
@@ -143,7 +166,13 @@ function networkFailure(error: unknown, received: HttpFailure['response']): Http
   const cause = error instanceof Error ? error.cause : undefined;
   const word = cause instanceof Error ? cause.message : '';
   if (word === 'unexpected redirect') {
-    return failure('network', 'maybe', 'redirect', 'the address redirects elsewhere, which is not followed; check the URL', received);
+    return failure(
+      'network',
+      'maybe',
+      'redirect',
+      'the address redirects elsewhere, which is not followed; check the URL',
+      received,
+    );
   }
   if (word === 'bad port') return failure('network', 'no', 'bad-port', 'fetch refuses this port', received);
   const code = codeOf(cause) ?? codeOf(error) ?? 'network-error';

@@ -19,7 +19,10 @@ describe('parseJsonBody', () => {
     ['<!DOCTYPE html><p>', 'HTML or XML beginning "<!DOCTYPE html><p>"'],
     ['payload=%7B%7D', 'form data beginning "payload=%7B%7D"'],
     ['title=a&text=b', 'form data beginning "title=a&text=b"'],
-    ['--b\r\nContent-Disposition: form-data', 'form data beginning "--b\\r\\nContent-Disposition: form-data"'],
+    [
+      '--b\r\nContent-Disposition: form-data',
+      'form data beginning "--b\\r\\nContent-Disposition: form-data"',
+    ],
     ['**Firing** \u0000x', 'plain text beginning "**Firing** \\u0000x"'],
     [`x${'y'.repeat(100)}`, `plain text beginning "x${'y'.repeat(59)}"…`],
   ])('%j is %s', (text, expected) => {
@@ -31,12 +34,17 @@ describe('parseJsonBody', () => {
   });
 
   it('never throws', () => {
-    fc.assert(fc.property(fc.uint8Array(), (bytes) => typeof parseJsonBody(Buffer.from(bytes)).ok === 'boolean'));
+    fc.assert(
+      fc.property(fc.uint8Array(), (bytes) => typeof parseJsonBody(Buffer.from(bytes)).ok === 'boolean'),
+    );
   });
 
   it.each([
     [{ a: 1, 'b c': 2 }, 'a JSON object with the keys a, "b c"'],
-    [Object.fromEntries('abcdefghij'.split('').map((k) => [k, 1])), 'a JSON object with the keys a, b, c, d, e, f, g, h and 2 more'],
+    [
+      Object.fromEntries('abcdefghij'.split('').map((k) => [k, 1])),
+      'a JSON object with the keys a, b, c, d, e, f, g, h and 2 more',
+    ],
     [[1, 2], 'a JSON array of 2'],
     [[], 'an empty JSON array'],
     ['x', 'a JSON text "x"'],

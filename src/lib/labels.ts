@@ -12,9 +12,14 @@ export type LabelsResult = { ok: true; labels: Record<string, string> } | { ok: 
  * A name such as `__proto__` is a name like any other: it stays an own
  * property and never touches the prototype.
  */
-export function readLabels(value: unknown, path: string, nested: 'refuse' | 'as-text' = 'refuse'): LabelsResult {
+export function readLabels(
+  value: unknown,
+  path: string,
+  nested: 'refuse' | 'as-text' = 'refuse',
+): LabelsResult {
   if (value === undefined || value === null) return { ok: true, labels: {} };
-  if (!isObject(value)) return { ok: false, reason: `${path}: expected an object of texts, found ${found(value)}` };
+  if (!isObject(value))
+    return { ok: false, reason: `${path}: expected an object of texts, found ${found(value)}` };
   if (allSound(value)) return { ok: true, labels: value };
 
   const labels: Record<string, string> = {};

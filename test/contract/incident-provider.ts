@@ -85,7 +85,10 @@ export function describeIncidentProvider(name: string, setup: () => Promise<Prov
       return outcomeOf(submitted.requestId, command);
     }
 
-    async function outcomeOf(requestId: string, command: ProviderCommand): Promise<RequestStatus | ProviderFailure> {
+    async function outcomeOf(
+      requestId: string,
+      command: ProviderCommand,
+    ): Promise<RequestStatus | ProviderFailure> {
       for (let ask = 0; ask < 10; ask += 1) {
         const status = await harness.provider.requestStatus({ requestId, command }, signal);
         answers.push(status);
@@ -107,10 +110,18 @@ export function describeIncidentProvider(name: string, setup: () => Promise<Prov
         const submitted = await submit(command);
         expect(submitted).toMatchObject({ ok: true, state: 'accepted' });
         if (!submitted.ok || submitted.state !== 'accepted') return;
-        const early = await harness.provider.requestStatus({ requestId: submitted.requestId, command }, signal);
+        const early = await harness.provider.requestStatus(
+          { requestId: submitted.requestId, command },
+          signal,
+        );
         expect(early).toEqual({ ok: true, state: 'pending' });
         const done = await outcomeOf(submitted.requestId, command);
-        expect(done).toMatchObject({ ok: true, state: 'done', externalId: expect.stringMatching(/.+/), externalUrl: expect.stringMatching(/^https?:\/\//) });
+        expect(done).toMatchObject({
+          ok: true,
+          state: 'done',
+          externalId: expect.stringMatching(/.+/),
+          externalUrl: expect.stringMatching(/^https?:\/\//),
+        });
       });
 
       it('opens one thing for one incident, however often it is asked', async () => {
@@ -131,10 +142,18 @@ export function describeIncidentProvider(name: string, setup: () => Promise<Prov
           title: `\u0000${'😀'.repeat(400)}`,
           description: 'ü'.repeat(100_000),
           tags: [...Array.from({ length: 50 }, (_, at) => `tag ${at}, ${'x'.repeat(100)}`), ''],
-          details: Object.fromEntries([['__proto__', 'label'], ['', 'empty'], ...Array.from({ length: 80 }, (_, at) => [`label-${at}`, 'y'.repeat(10_000)])]),
+          details: Object.fromEntries([
+            ['__proto__', 'label'],
+            ['', 'empty'],
+            ...Array.from({ length: 80 }, (_, at) => [`label-${at}`, 'y'.repeat(10_000)]),
+          ]),
         };
         expect(await complete(openCommand(incidentId, incident))).toMatchObject({ ok: true, state: 'done' });
-        expect(await complete(openCommand(otherId, { ...openIncident, title: ' ', description: '', tags: [], details: {} }))).toMatchObject({ ok: true, state: 'done' });
+        expect(
+          await complete(
+            openCommand(otherId, { ...openIncident, title: ' ', description: '', tags: [], details: {} }),
+          ),
+        ).toMatchObject({ ok: true, state: 'done' });
       });
 
       it.each<Severity>(['P0', 'P1', 'P2', 'P3', 'P4'])('keeps severity %s', async (severity) => {
@@ -146,20 +165,34 @@ export function describeIncidentProvider(name: string, setup: () => Promise<Prov
 
     describe('reading', () => {
       it('finds nothing where nothing is', async () => {
-        expect(await read(incidentId, null)).toMatchObject({ ok: true, found: false, externalId: null, status: null });
+        expect(await read(incidentId, null)).toMatchObject({
+          ok: true,
+          found: false,
+          externalId: null,
+          status: null,
+        });
         expect(await read(incidentId, 'no-such-id')).toMatchObject({ ok: true, found: false });
       });
 
       it('finds it by our id while the external id is unknown', async () => {
         const externalId = await open();
         await open(otherId);
-        expect(await read(incidentId, null)).toMatchObject({ found: true, externalId, status: 'open', severity: 'P1', assignee: null });
+        expect(await read(incidentId, null)).toMatchObject({
+          found: true,
+          externalId,
+          status: 'open',
+          severity: 'P1',
+          assignee: null,
+        });
       });
 
       it('sees what people do there', async () => {
         const externalId = await open();
         harness.personAcknowledges(incidentId, 'ada@example.com');
-        expect(await read(incidentId, externalId)).toMatchObject({ status: 'acknowledged', assignee: 'ada@example.com' });
+        expect(await read(incidentId, externalId)).toMatchObject({
+          status: 'acknowledged',
+          assignee: 'ada@example.com',
+        });
         harness.personCloses(incidentId, 'ada@example.com');
         const closed = await read(incidentId, externalId);
         expect(closed).toMatchObject({ found: true, status: 'closed' });
@@ -168,20 +201,31 @@ export function describeIncidentProvider(name: string, setup: () => Promise<Prov
     });
 
     describe('commands', () => {
-      it.each([['with', true], ['without', false]])('are carried out %s the external id', async (_name, known) => {
+      it.each([
+        ['with', true],
+        ['without', false],
+      ])('are carried out %s the external id', async (_name, known) => {
         const opened = await open();
         const externalId = known ? opened : null;
         const ref = { incidentId, externalId };
         const done = { ok: true, state: 'done', externalId: opened };
         expect(await complete({ ref, by: 'ada@example.com', kind: 'acknowledge' })).toMatchObject(done);
         expect(await read(incidentId, opened)).toMatchObject({ status: 'acknowledged' });
-        expect(await complete({ ref, by: 'ada@example.com', kind: 'assign', assignee: 'bob@example.com' })).toMatchObject(done);
+        expect(
+          await complete({ ref, by: 'ada@example.com', kind: 'assign', assignee: 'bob@example.com' }),
+        ).toMatchObject(done);
         expect(await read(incidentId, opened)).toMatchObject({ assignee: 'bob@example.com' });
-        expect(await complete({ ref, by: 'ada@example.com', kind: 'set-severity', severity: 'P3' })).toMatchObject(done);
+        expect(
+          await complete({ ref, by: 'ada@example.com', kind: 'set-severity', severity: 'P3' }),
+        ).toMatchObject(done);
         expect(await read(incidentId, opened)).toMatchObject({ severity: 'P3' });
-        expect(await complete({ ref, by: 'ada@example.com', kind: 'add-note', text: 'found the cause' })).toMatchObject(done);
+        expect(
+          await complete({ ref, by: 'ada@example.com', kind: 'add-note', text: 'found the cause' }),
+        ).toMatchObject(done);
         expect(harness.notes(incidentId).join('\n')).toContain('found the cause');
-        expect(await complete({ ref, by: 'ada@example.com', kind: 'close', note: 'fixed' })).toMatchObject(done);
+        expect(await complete({ ref, by: 'ada@example.com', kind: 'close', note: 'fixed' })).toMatchObject(
+          done,
+        );
         expect(await read(incidentId, opened)).toMatchObject({ status: 'closed' });
         expect(harness.notes(incidentId).join('\n')).toContain('fixed');
       });
@@ -190,21 +234,46 @@ export function describeIncidentProvider(name: string, setup: () => Promise<Prov
         const externalId = await open();
         const ref = { incidentId, externalId };
         harness.personAcknowledges(incidentId, 'ada@example.com');
-        expect(await complete({ ref, by: 'bob@example.com', kind: 'acknowledge' })).toMatchObject({ ok: true, state: 'done', externalId });
+        expect(await complete({ ref, by: 'bob@example.com', kind: 'acknowledge' })).toMatchObject({
+          ok: true,
+          state: 'done',
+          externalId,
+        });
         harness.personCloses(incidentId, 'ada@example.com');
-        expect(await complete({ ref, by: 'bob@example.com', kind: 'close' })).toMatchObject({ ok: true, state: 'done', externalId });
+        expect(await complete({ ref, by: 'bob@example.com', kind: 'close' })).toMatchObject({
+          ok: true,
+          state: 'done',
+          externalId,
+        });
       });
 
       it('to something that is not there fail', async () => {
-        const command: ProviderCommand = { ref: { incidentId, externalId: 'no-such-id' }, by: 'ada@example.com', kind: 'close' };
-        expect(await complete(command)).toMatchObject({ ok: true, state: 'failed', detail: expect.stringMatching(/.+/) });
+        const command: ProviderCommand = {
+          ref: { incidentId, externalId: 'no-such-id' },
+          by: 'ada@example.com',
+          kind: 'close',
+        };
+        expect(await complete(command)).toMatchObject({
+          ok: true,
+          state: 'failed',
+          detail: expect.stringMatching(/.+/),
+        });
       });
 
       it('that fail at the vendor are failed, with its words', async () => {
         const externalId = await open();
         harness.trouble('request-fails');
-        const command: ProviderCommand = { ref: { incidentId, externalId }, by: 'ada@example.com', kind: 'add-note', text: 'x' };
-        expect(await complete(command)).toMatchObject({ ok: true, state: 'failed', detail: expect.stringMatching(/.+/) });
+        const command: ProviderCommand = {
+          ref: { incidentId, externalId },
+          by: 'ada@example.com',
+          kind: 'add-note',
+          text: 'x',
+        };
+        expect(await complete(command)).toMatchObject({
+          ok: true,
+          state: 'failed',
+          detail: expect.stringMatching(/.+/),
+        });
       });
     });
 
@@ -217,33 +286,51 @@ export function describeIncidentProvider(name: string, setup: () => Promise<Prov
       ])('%s: refused, and nothing was opened', async (trouble, expected) => {
         harness.trouble(trouble);
         const result = await submit(openCommand());
-        expect(result).toMatchObject({ ok: false, ...expected, code: expect.stringMatching(/.+/), detail: expect.stringMatching(/.+/) });
+        expect(result).toMatchObject({
+          ok: false,
+          ...expected,
+          code: expect.stringMatching(/.+/),
+          detail: expect.stringMatching(/.+/),
+        });
         if (expected.retryAfterMs === undefined) expect(result).not.toHaveProperty('retryAfterMs');
         expect(harness.opened(incidentId)).toBe(0);
       });
 
-      it.each<VendorTrouble>(['error-after-applying', 'silent-after-applying', 'breaks-after-applying', 'html-page'])(
-        '%s: outcome unknown; what was opened is found and not opened again',
-        async (trouble) => {
-          harness.trouble(trouble);
-          expect(await submit(openCommand())).toMatchObject({ ok: false, reason: 'unknown' });
-          harness.settle();
-          const state = await read(incidentId, null);
-          expect(state.found).toBe(harness.opened(incidentId) === 1);
-          expect(await complete(openCommand())).toMatchObject({ ok: true, state: 'done' });
-          expect(harness.opened(incidentId)).toBe(1);
-        },
-      );
+      it.each<VendorTrouble>([
+        'error-after-applying',
+        'silent-after-applying',
+        'breaks-after-applying',
+        'html-page',
+      ])('%s: outcome unknown; what was opened is found and not opened again', async (trouble) => {
+        harness.trouble(trouble);
+        expect(await submit(openCommand())).toMatchObject({ ok: false, reason: 'unknown' });
+        harness.settle();
+        const state = await read(incidentId, null);
+        expect(state.found).toBe(harness.opened(incidentId) === 1);
+        expect(await complete(openCommand())).toMatchObject({ ok: true, state: 'done' });
+        expect(harness.opened(incidentId)).toBe(1);
+      });
 
       it('nobody listens: unavailable, for every call', async () => {
         const command = openCommand();
-        expect(await submit(command, harness.unreachable)).toMatchObject({ ok: false, reason: 'unavailable' });
-        expect(await harness.unreachable.read(command.ref, signal)).toMatchObject({ ok: false, reason: 'unavailable' });
-        expect(await harness.unreachable.requestStatus({ requestId: 'r', command }, signal)).toMatchObject({ ok: false, reason: 'unavailable' });
+        expect(await submit(command, harness.unreachable)).toMatchObject({
+          ok: false,
+          reason: 'unavailable',
+        });
+        expect(await harness.unreachable.read(command.ref, signal)).toMatchObject({
+          ok: false,
+          reason: 'unavailable',
+        });
+        expect(await harness.unreachable.requestStatus({ requestId: 'r', command }, signal)).toMatchObject({
+          ok: false,
+          reason: 'unavailable',
+        });
       });
 
       it('given up by the caller: a failure, not an exception', async () => {
-        expect(await harness.provider.submit(openCommand(), AbortSignal.abort())).toMatchObject({ ok: false });
+        expect(await harness.provider.submit(openCommand(), AbortSignal.abort())).toMatchObject({
+          ok: false,
+        });
         expect(harness.opened(incidentId)).toBe(0);
       });
     });

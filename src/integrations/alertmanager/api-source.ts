@@ -1,4 +1,11 @@
-import type { AlertSignal, AlertSource, ParsedDelivery, ParsedEntry, Refusal, SourceRequest } from '../../alerts/source.ts';
+import type {
+  AlertSignal,
+  AlertSource,
+  ParsedDelivery,
+  ParsedEntry,
+  Refusal,
+  SourceRequest,
+} from '../../alerts/source.ts';
 import { alertLinks } from '../../alerts/read-signal.ts';
 import { found, isObject } from '../../lib/found.ts';
 import { parseJsonBody, seenJson } from '../../lib/json-body.ts';
@@ -41,21 +48,34 @@ function parseApi(request: SourceRequest, resolveTimeoutSeconds: number): Parsed
   if (!body.ok) return refuse(body.seen);
   if (!Array.isArray(body.value)) {
     const webhook = isObject(body.value) && 'alerts' in body.value;
-    return refuse(`${seenJson(body.value)}${webhook ? ', as a webhook_config sends it to /api/v1/webhooks/alertmanager' : ''}`);
+    return refuse(
+      `${seenJson(body.value)}${webhook ? ', as a webhook_config sends it to /api/v1/webhooks/alertmanager' : ''}`,
+    );
   }
-  if (body.value.length > mostAlerts) return refuse(`an array of ${body.value.length}, where at most ${mostAlerts} are taken`);
+  if (body.value.length > mostAlerts)
+    return refuse(`an array of ${body.value.length}, where at most ${mostAlerts} are taken`);
   return {
     ok: true,
-    entries: body.value.map((alert: unknown, index) => readPosted(alert, `[${index}]`, request.receivedAt, resolveTimeoutSeconds)),
+    entries: body.value.map((alert: unknown, index) =>
+      readPosted(alert, `[${index}]`, request.receivedAt, resolveTimeoutSeconds),
+    ),
     format: 'Alertmanager API v2',
   };
 }
 
 function refuse(seen: string): Refusal {
-  return { ok: false, reason: `Expected a JSON array of alerts (Alertmanager API v2), but the body is ${seen}.` };
+  return {
+    ok: false,
+    reason: `Expected a JSON array of alerts (Alertmanager API v2), but the body is ${seen}.`,
+  };
 }
 
-function readPosted(alert: unknown, path: string, receivedAt: Date, resolveTimeoutSeconds: number): ParsedEntry {
+function readPosted(
+  alert: unknown,
+  path: string,
+  receivedAt: Date,
+  resolveTimeoutSeconds: number,
+): ParsedEntry {
   if (!isObject(alert)) return refused(path, 'an object', alert);
   const labels = readLabels(alert['labels'], `${path}.labels`);
   if (!labels.ok) return labels;

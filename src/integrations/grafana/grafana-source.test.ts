@@ -4,7 +4,11 @@ import { describe, expect, it } from 'vitest';
 import type { AlertSignal } from '../../alerts/source.ts';
 import { createGrafanaSource } from './grafana-source.ts';
 
-const source = createGrafanaSource({ secrets: [], signatureHeader: 'X-Grafana-Alerting-Signature', timestampHeader: null });
+const source = createGrafanaSource({
+  secrets: [],
+  signatureHeader: 'X-Grafana-Alerting-Signature',
+  timestampHeader: null,
+});
 const receivedAt = new Date('2026-11-20T08:16:00Z');
 const parseBytes = (rawBody: Buffer) => source.parse({ headers: {}, rawBody, receivedAt });
 const parseText = (text: string) => parseBytes(Buffer.from(text));
@@ -87,20 +91,32 @@ describe('unified alerting', () => {
   it('reads the status of each alert, whatever the group says', () => {
     const resolved = { ...firing, status: 'resolved', endsAt: '2026-11-20T08:20:00Z' };
     const { entries } = parse({ ...group(resolved, firing, resolved), status: 'firing' });
-    expect(entries.map((entry) => entry.ok && [entry.signal.status, entry.signal.endsAt?.toISOString()])).toEqual([
+    expect(
+      entries.map((entry) => entry.ok && [entry.signal.status, entry.signal.endsAt?.toISOString()]),
+    ).toEqual([
       ['resolved', '2026-11-20T08:20:00.000Z'],
       ['firing', undefined],
       ['resolved', '2026-11-20T08:20:00.000Z'],
     ]);
   });
 
-  it.each(['0001-01-01T00:00:00Z', '1970-01-01T00:00:00Z', '', null, 'soon', undefined])('a resolve that ended %j has no end', (endsAt) => {
-    expect(signalOf({ status: 'resolved', endsAt })).toMatchObject({ status: 'resolved', endsAt: null, expiresAt: null });
-  });
+  it.each(['0001-01-01T00:00:00Z', '1970-01-01T00:00:00Z', '', null, 'soon', undefined])(
+    'a resolve that ended %j has no end',
+    (endsAt) => {
+      expect(signalOf({ status: 'resolved', endsAt })).toMatchObject({
+        status: 'resolved',
+        endsAt: null,
+        expiresAt: null,
+      });
+    },
+  );
 
-  it.each(['0001-01-01T00:00:00Z', '', 'yesterday', 5, undefined])('a start of %j is no start', (startsAt) => {
-    expect(signalOf({ startsAt }).startsAt).toBeNull();
-  });
+  it.each(['0001-01-01T00:00:00Z', '', 'yesterday', 5, undefined])(
+    'a start of %j is no start',
+    (startsAt) => {
+      expect(signalOf({ startsAt }).startsAt).toBeNull();
+    },
+  );
 
   it.each<[unknown, unknown, string]>([
     [3, 1, '3'],
@@ -115,10 +131,15 @@ describe('unified alerting', () => {
   });
 
   it('drops links that lead nowhere', () => {
-    const links = (changes: Record<string, unknown>) => signalOf({ silenceURL: '', dashboardURL: '', imageURL: undefined, ...changes }).links;
+    const links = (changes: Record<string, unknown>) =>
+      signalOf({ silenceURL: '', dashboardURL: '', imageURL: undefined, ...changes }).links;
     expect(links({ generatorURL: '?orgId=1', annotations: { runbook_url: 'TODO' } })).toEqual([]);
-    expect(links({ generatorURL: 'javascript:alert(1)', annotations: { runbook: 'https://a.test/' } })).toEqual([{ rel: 'runbook', url: 'https://a.test/' }]);
-    expect(links({ generatorURL: '', annotations: { runbook_url: 'TODO', runbook: 'https://a.test/' } })).toHaveLength(1);
+    expect(
+      links({ generatorURL: 'javascript:alert(1)', annotations: { runbook: 'https://a.test/' } }),
+    ).toEqual([{ rel: 'runbook', url: 'https://a.test/' }]);
+    expect(
+      links({ generatorURL: '', annotations: { runbook_url: 'TODO', runbook: 'https://a.test/' } }),
+    ).toHaveLength(1);
   });
 
   it.each([null, undefined, {}, [], 'x', { A: 'NaN' }])('values %j are none', (values) => {
@@ -133,7 +154,9 @@ describe('unified alerting', () => {
   });
 
   it('takes the shape of Grafana 8 (no values) and of Alertmanager-like senders (version 4, more keys)', () => {
-    expect(parse({ ...group({ ...firing, values: undefined, orgId: undefined }), version: '4', numFiring: 1 })).toMatchObject({
+    expect(
+      parse({ ...group({ ...firing, values: undefined, orgId: undefined }), version: '4', numFiring: 1 }),
+    ).toMatchObject({
       format: 'Grafana unified alerting, version "4"',
       entries: [{ ok: true, signal: { tenant: '1', values: null } }],
     });
@@ -145,15 +168,28 @@ describe('unified alerting', () => {
   });
 
   it('tolerates missing labels while there is a fingerprint, and a missing fingerprint while there are labels', () => {
-    expect(signalOf({ labels: undefined, annotations: null })).toMatchObject({ labels: {}, annotations: {}, fingerprint: firing.fingerprint });
-    for (const fingerprint of [undefined, null, '', ' ', {}]) expect(signalOf({ fingerprint }).fingerprint).toBeNull();
+    expect(signalOf({ labels: undefined, annotations: null })).toMatchObject({
+      labels: {},
+      annotations: {},
+      fingerprint: firing.fingerprint,
+    });
+    for (const fingerprint of [undefined, null, '', ' ', {}])
+      expect(signalOf({ fingerprint }).fingerprint).toBeNull();
     expect(signalOf({ fingerprint: 'any words' }).fingerprint).toBe('any words');
     expect(signalOf({ fingerprint: 42 }).fingerprint).toBe('42');
   });
 
   it('refuses a bad alert by itself and says what is wrong with it', () => {
     const { entries } = parse(
-      group(firing, 'x', { ...firing, status: 'pending' }, { ...firing, labels: { a: [] } }, { ...firing, labels: {}, fingerprint: '' }, { ...firing, annotations: 3 }, firing),
+      group(
+        firing,
+        'x',
+        { ...firing, status: 'pending' },
+        { ...firing, labels: { a: [] } },
+        { ...firing, labels: {}, fingerprint: '' },
+        { ...firing, annotations: 3 },
+        firing,
+      ),
     );
     expect(entries.map((entry) => (entry.ok ? 'kept' : entry.reason))).toEqual([
       'kept',
@@ -172,15 +208,24 @@ describe('unified alerting', () => {
 
   it('limits the number of alerts', () => {
     const alerts = Array.from({ length: 10_001 }, () => 0);
-    expect(parseText(JSON.stringify(group(...alerts)))).toEqual({ ok: false, reason: 'alerts: at most 10000 in one request, found 10001.' });
+    expect(parseText(JSON.stringify(group(...alerts)))).toEqual({
+      ok: false,
+      reason: 'alerts: at most 10000 in one request, found 10001.',
+    });
   });
 });
 
 describe('what is not Grafana', () => {
   it.each([
     ['{"alerts":5}', 'alerts: expected an array, found the number 5.'],
-    ['{"text":"a","blocks":[]}', 'the body is a JSON object with the keys text, blocks. If the contact point has a custom payload template, remove it;'],
-    ['{"schemaId":"azureMonitorCommonAlertSchema","data":{}}', 'the body is a JSON object with the keys schemaId, data.'],
+    [
+      '{"text":"a","blocks":[]}',
+      'the body is a JSON object with the keys text, blocks. If the contact point has a custom payload template, remove it;',
+    ],
+    [
+      '{"schemaId":"azureMonitorCommonAlertSchema","data":{}}',
+      'the body is a JSON object with the keys schemaId, data.',
+    ],
     ['{}', 'the body is an empty JSON object.'],
     ['[{"labels":{}}]', 'the body is a JSON array of 1.'],
     ['"x"', 'the body is a JSON text "x".'],
@@ -198,10 +243,17 @@ describe('what is not Grafana', () => {
   });
 
   it('never throws, whatever arrives', () => {
-    fc.assert(fc.property(fc.uint8Array(), (bytes) => typeof parseBytes(Buffer.from(bytes)).ok === 'boolean'));
+    fc.assert(
+      fc.property(fc.uint8Array(), (bytes) => typeof parseBytes(Buffer.from(bytes)).ok === 'boolean'),
+    );
     fc.assert(fc.property(fc.json(), (json) => typeof parseText(json).ok === 'boolean'));
     const alert = fc.record(
-      Object.fromEntries(Object.keys(firing).map((key) => [key, fc.oneof(fc.jsonValue(), fc.constantFrom(...Object.values(firing)))])),
+      Object.fromEntries(
+        Object.keys(firing).map((key) => [
+          key,
+          fc.oneof(fc.jsonValue(), fc.constantFrom(...Object.values(firing))),
+        ]),
+      ),
       { requiredKeys: [] },
     );
     fc.assert(
@@ -209,7 +261,13 @@ describe('what is not Grafana', () => {
         expect(parse(group(...alerts)).entries).toHaveLength(alerts.length);
       }),
     );
-    const legacy = fc.record({ state: fc.constantFrom('ok', 'alerting', '__proto__'), title: fc.jsonValue(), ruleId: fc.jsonValue(), evalMatches: fc.jsonValue(), tags: fc.jsonValue() });
+    const legacy = fc.record({
+      state: fc.constantFrom('ok', 'alerting', '__proto__'),
+      title: fc.jsonValue(),
+      ruleId: fc.jsonValue(),
+      evalMatches: fc.jsonValue(),
+      tags: fc.jsonValue(),
+    });
     fc.assert(fc.property(legacy, (body) => parse(body).entries.length === 1));
   });
 });

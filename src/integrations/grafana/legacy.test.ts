@@ -15,8 +15,16 @@ const alerting = {
   panelId: 1,
   tags: { severity: 'critical' },
   evalMatches: [
-    { value: 120, metric: 'orders', tags: { __name__: 'queue_depth', queue: 'orders', instance: 'mq-1', 'info.zone': 'a' } },
-    { value: 130.5, metric: 'mails', tags: { __name__: 'queue_depth', queue: 'mails', instance: 'mq-1', 'info.zone': 'a' } },
+    {
+      value: 120,
+      metric: 'orders',
+      tags: { __name__: 'queue_depth', queue: 'orders', instance: 'mq-1', 'info.zone': 'a' },
+    },
+    {
+      value: 130.5,
+      metric: 'mails',
+      tags: { __name__: 'queue_depth', queue: 'mails', instance: 'mq-1', 'info.zone': 'a' },
+    },
   ],
 };
 
@@ -57,14 +65,25 @@ describe('legacy dashboard alerts', () => {
     expect(signalOf({ state })).toMatchObject({ status, stateReason });
   });
 
-  it.each(['paused', 'pending', 'unknown', '', 5, null, '__proto__', 'constructor'])('the state %j is refused with a reason', (state) => {
-    const entry = entryOf({ state });
-    expect(entry).toMatchObject({ ok: false, reason: expect.stringMatching(/^state: expected one of alerting, no_data, ok, found /) as string });
-  });
+  it.each(['paused', 'pending', 'unknown', '', 5, null, '__proto__', 'constructor'])(
+    'the state %j is refused with a reason',
+    (state) => {
+      const entry = entryOf({ state });
+      expect(entry).toMatchObject({
+        ok: false,
+        reason: expect.stringMatching(/^state: expected one of alerting, no_data, ok, found /) as string,
+      });
+    },
+  );
 
   it('have the same identity when they resolve', () => {
-    expect(signalOf({ state: 'ok', title: '[OK] Queue depth', evalMatches: [] }).fingerprint).toBe(signalOf({}).fingerprint);
-    expect(signalOf({ state: 'ok', evalMatches: [] })).toMatchObject({ values: null, labels: { alertname: 'Queue depth', severity: 'critical' } });
+    expect(signalOf({ state: 'ok', title: '[OK] Queue depth', evalMatches: [] }).fingerprint).toBe(
+      signalOf({}).fingerprint,
+    );
+    expect(signalOf({ state: 'ok', evalMatches: [] })).toMatchObject({
+      values: null,
+      labels: { alertname: 'Queue depth', severity: 'critical' },
+    });
   });
 
   it.each<[Record<string, unknown>, string | null]>([
@@ -82,12 +101,23 @@ describe('legacy dashboard alerts', () => {
   });
 
   it('without anything to identify the rule are refused', () => {
-    const nothing = { ruleId: undefined, dashboardId: undefined, panelId: undefined, ruleName: 5, title: ' ' };
-    expect(entryOf(nothing)).toMatchObject({ ok: false, reason: expect.stringContaining('ruleId: expected') as string });
+    const nothing = {
+      ruleId: undefined,
+      dashboardId: undefined,
+      panelId: undefined,
+      ruleName: 5,
+      title: ' ',
+    };
+    expect(entryOf(nothing)).toMatchObject({
+      ok: false,
+      reason: expect.stringContaining('ruleId: expected') as string,
+    });
   });
 
   it('tolerate matches without tags', () => {
-    expect(signalOf({ evalMatches: [{ value: 1, metric: 'a', tags: null }, 'x', { value: 'y', metric: 'b' }] })).toMatchObject({
+    expect(
+      signalOf({ evalMatches: [{ value: 1, metric: 'a', tags: null }, 'x', { value: 'y', metric: 'b' }] }),
+    ).toMatchObject({
       values: { a: 1 },
       labels: { alertname: 'Queue depth', severity: 'critical' },
     });

@@ -35,10 +35,16 @@ const states: Record<string, { status: 'firing' | 'resolved'; stateReason: strin
 };
 
 function readLegacy(body: Record<string, unknown>): ParsedEntry {
-  const state = typeof body['state'] === 'string' && Object.hasOwn(states, body['state']) ? states[body['state']] : undefined;
+  const state =
+    typeof body['state'] === 'string' && Object.hasOwn(states, body['state'])
+      ? states[body['state']]
+      : undefined;
   if (state === undefined) {
     const known = Object.keys(states).join(', ');
-    return { ok: false, reason: `state: expected one of ${known}, found ${found(body['state'])}; other states say nothing about the condition` };
+    return {
+      ok: false,
+      reason: `state: expected one of ${known}, found ${found(body['state'])}; other states say nothing about the condition`,
+    };
   }
   const tags = readLabels(body['tags'], 'tags');
   if (!tags.ok) return tags;
@@ -46,7 +52,10 @@ function readLegacy(body: Record<string, unknown>): ParsedEntry {
   const title = ruleTitle(body);
   const fingerprint = legacyFingerprint(body);
   if (title === undefined && fingerprint === null) {
-    return { ok: false, reason: 'ruleId: expected a rule id, or a ruleName or title, to tell the rule from others, found none' };
+    return {
+      ok: false,
+      reason: 'ruleId: expected a rule id, or a ruleName or title, to tell the rule from others, found none',
+    };
   }
   const labels: AlertSignal['labels'] = {};
   if (title !== undefined) setLabel(labels, 'alertname', title);
@@ -89,16 +98,18 @@ function ruleTitle(body: Record<string, unknown>): string | undefined {
 }
 
 function legacyFingerprint(body: Record<string, unknown>): string | null {
-  const parts = [
-    ['rule', body['ruleId']],
-    ['dashboard', body['dashboardId']],
-    ['panel', body['panelId']],
-  ].filter(([, id]) => Number.isSafeInteger(id) || (typeof id === 'string' && id !== ''));
-  return parts.length === 0 ? null : `legacy-${parts.map(([name, id]) => `${name}-${id}`).join('-')}`;
+  const parts = (['rule', 'dashboard', 'panel'] as const).flatMap((name) => {
+    const id = body[`${name}Id`];
+    return Number.isSafeInteger(id) || (typeof id === 'string' && id !== '') ? [`${name}-${String(id)}`] : [];
+  });
+  return parts.length === 0 ? null : `legacy-${parts.join('-')}`;
 }
 
 /** Values by metric, and the tags all matches share: what only one series says is not said of the rule. */
-function readMatches(evalMatches: unknown): { values: Record<string, number> | null; tags: Record<string, string> } {
+function readMatches(evalMatches: unknown): {
+  values: Record<string, number> | null;
+  tags: Record<string, string>;
+} {
   const values: [string, number][] = [];
   let tags: [string, string][] | null = null;
   for (const match of Array.isArray(evalMatches) ? evalMatches.slice(0, 100) : []) {
@@ -108,7 +119,12 @@ function readMatches(evalMatches: unknown): { values: Record<string, number> | n
     }
     const own = readLabels(match['tags'], 'tags');
     const map = own.ok ? own.labels : {};
-    tags = (tags ?? Object.entries(map)).filter(([name, value]) => name !== '__name__' && Object.hasOwn(map, name) && map[name] === value);
+    tags = (tags ?? Object.entries(map)).filter(
+      ([name, value]) => name !== '__name__' && Object.hasOwn(map, name) && map[name] === value,
+    );
   }
-  return { values: values.length === 0 ? null : Object.fromEntries(values), tags: Object.fromEntries(tags ?? []) };
+  return {
+    values: values.length === 0 ? null : Object.fromEntries(values),
+    tags: Object.fromEntries(tags ?? []),
+  };
 }

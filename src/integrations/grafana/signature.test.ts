@@ -7,10 +7,16 @@ import { verifyGrafanaSignature } from './signature.ts';
 const body = Buffer.from('{"alerts":[],"title":"\\u003c\\u0026 ä"}');
 const receivedAt = new Date('2026-11-20T08:15:30.400Z');
 const now = Math.floor(receivedAt.getTime() / 1_000);
-const sign = (secret: string, text: string | Buffer) => createHmac('sha256', secret).update(text).digest('hex');
-const signAt = (secret: string, timestamp: string) => sign(secret, Buffer.concat([Buffer.from(`${timestamp}:`), body]));
+const sign = (secret: string, text: string | Buffer) =>
+  createHmac('sha256', secret).update(text).digest('hex');
+const signAt = (secret: string, timestamp: string) =>
+  sign(secret, Buffer.concat([Buffer.from(`${timestamp}:`), body]));
 
-const plain: GrafanaSignatureSettings = { secrets: ['one', 'two'], signatureHeader: 'X-Grafana-Alerting-Signature', timestampHeader: null };
+const plain: GrafanaSignatureSettings = {
+  secrets: ['one', 'two'],
+  signatureHeader: 'X-Grafana-Alerting-Signature',
+  timestampHeader: null,
+};
 const timed: GrafanaSignatureSettings = { ...plain, timestampHeader: 'X-Grafana-Alerting-Timestamp' };
 const verify = (settings: GrafanaSignatureSettings, signature?: string | string[], timestamp?: string) =>
   verifyGrafanaSignature(settings, {
@@ -40,23 +46,38 @@ describe('verifyGrafanaSignature', () => {
   ])('refuses a signature: %s', (_name, signature, reason) => {
     const result = verify(plain, signature);
     expect(result).toEqual({ ok: false, reason: expect.stringMatching(reason) as string });
-    for (const secret of [...plain.secrets, sign('one', body)]) expect(JSON.stringify(result)).not.toContain(`"${secret}`);
+    for (const secret of [...plain.secrets, sign('one', body)])
+      expect(JSON.stringify(result)).not.toContain(`"${secret}`);
     expect(JSON.stringify(result)).not.toContain(sign('one', body));
   });
 
   it('accepts a signed timestamp up to five minutes off', () => {
-    for (const offset of [0, -300, 300]) expect(verify(timed, signAt('one', `${now + offset}`), `${now + offset}`)).toEqual({ ok: true });
+    for (const offset of [0, -300, 300])
+      expect(verify(timed, signAt('one', `${now + offset}`), `${now + offset}`)).toEqual({ ok: true });
   });
 
   it.each<[string, string | undefined, string, RegExp]>([
     ['missing', undefined, sign('one', body), /^The header X-Grafana-Alerting-Timestamp is missing/],
     ['no number', 'now', signAt('one', 'now'), /is not a time in Unix seconds/],
-    ['old', `${now - 302}`, signAt('one', `${now - 302}`), /^The signed timestamp is 302 s old; at most 300 s/],
-    ['in the future', `${now + 302}`, signAt('one', `${now + 302}`), /^The signed timestamp is 302 s in the future/],
+    [
+      'old',
+      `${now - 302}`,
+      signAt('one', `${now - 302}`),
+      /^The signed timestamp is 302 s old; at most 300 s/,
+    ],
+    [
+      'in the future',
+      `${now + 302}`,
+      signAt('one', `${now + 302}`),
+      /^The signed timestamp is 302 s in the future/,
+    ],
     ['not the signed one', `${now}`, signAt('one', `${now - 5}`), /does not match the body/],
     ['not signed at all', `${now}`, sign('one', body), /does not match the body/],
   ])('refuses a timestamp: %s', (_name, timestamp, signature, reason) => {
-    expect(verify(timed, signature, timestamp)).toEqual({ ok: false, reason: expect.stringMatching(reason) as string });
+    expect(verify(timed, signature, timestamp)).toEqual({
+      ok: false,
+      reason: expect.stringMatching(reason) as string,
+    });
   });
 
   it('takes the tolerance from the settings', () => {

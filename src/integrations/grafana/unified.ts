@@ -9,7 +9,8 @@ import { readAlerts, readSignal } from '../../alerts/read-signal.ts';
 export function parseUnified(body: Record<string, unknown>): ParsedDelivery | Refusal {
   const entries = readAlerts(body['alerts'], (alert, path) => readUnifiedAlert(alert, path, body['orgId']));
   if (!Array.isArray(entries)) return entries;
-  const version = typeof body['version'] === 'string' ? `version ${excerpt(body['version'], 20)}` : 'no version';
+  const version =
+    typeof body['version'] === 'string' ? `version ${excerpt(body['version'], 20)}` : 'no version';
   return { ok: true, entries, format: `Grafana unified alerting, ${version}` };
 }
 
@@ -34,6 +35,8 @@ export function orgTenant(orgId: unknown): string {
 /** Measured values by query name; null when there are none. */
 function readValues(values: unknown): Record<string, number> | null {
   if (!isObject(values)) return null;
-  const numbers = Object.entries(values).filter((entry): entry is [string, number] => Number.isFinite(entry[1]));
+  const numbers = Object.entries(values).filter((entry): entry is [string, number] =>
+    Number.isFinite(entry[1]),
+  );
   return numbers.length === 0 ? null : Object.fromEntries(numbers);
 }

@@ -1,4 +1,11 @@
-import type { IncidentRef, ProviderCommand, ProviderFailure, ProviderState, RequestStatus, SubmitResult } from '../../incidents/provider.ts';
+import type {
+  IncidentRef,
+  ProviderCommand,
+  ProviderFailure,
+  ProviderState,
+  RequestStatus,
+  SubmitResult,
+} from '../../incidents/provider.ts';
 import { alertAction, createAlertBody } from './alert-payload.ts';
 import type { OpsgenieAnswer } from './client.ts';
 import { heldAlready } from './held-already.ts';
@@ -40,7 +47,12 @@ export function alertMode(context: OpsgenieContext): OpsgenieMode {
     }
     const externalId = outcome.id ?? command.ref.externalId;
     if (externalId === null) {
-      return { ok: false, reason: 'unknown', code: 'no-id', detail: 'Opsgenie: the request succeeded without naming the alert' };
+      return {
+        ok: false,
+        reason: 'unknown',
+        code: 'no-id',
+        detail: 'Opsgenie: the request succeeded without naming the alert',
+      };
     }
     return { ok: true, state: 'done', externalId, externalUrl: context.urls.alert(externalId) };
   }
@@ -57,7 +69,8 @@ export function alertMode(context: OpsgenieContext): OpsgenieMode {
 
 /** By id as soon as it is known: the alias finds only an open alert. */
 function alertPath(ref: IncidentRef): { path: string; query: string } {
-  const [identifier, type] = ref.externalId === null ? [incidentMark(ref.incidentId), 'alias'] : [ref.externalId, 'id'];
+  const [identifier, type] =
+    ref.externalId === null ? [incidentMark(ref.incidentId), 'alias'] : [ref.externalId, 'id'];
   return { path: `/v2/alerts/${encodeURIComponent(identifier)}`, query: `?identifierType=${type}` };
 }
 
@@ -66,7 +79,12 @@ export function accepted(answer: OpsgenieAnswer): SubmitResult {
   if (!answer.ok) return answer;
   const requestId = acceptedRequestId(answer);
   if (requestId !== null) return { ok: true, state: 'accepted', requestId };
-  return { ok: false, reason: 'unknown', code: 'no-request-id', detail: 'Opsgenie: accepted without a request id' };
+  return {
+    ok: false,
+    reason: 'unknown',
+    code: 'no-request-id',
+    detail: 'Opsgenie: accepted without a request id',
+  };
 }
 
 export const notFound: ProviderState = {
@@ -87,7 +105,8 @@ export function alertState(
 ): ProviderState | ProviderFailure {
   const alert = record(record(body)['data']);
   const id = text(alert['id']);
-  if (id === null) return { ok: false, reason: 'unknown', code: 'no-alert', detail: 'Opsgenie: the answer holds no alert' };
+  if (id === null)
+    return { ok: false, reason: 'unknown', code: 'no-alert', detail: 'Opsgenie: the answer holds no alert' };
   return {
     ok: true,
     found: true,

@@ -15,7 +15,9 @@ export function createAlertBody(
     message: messageOf(incidentId, incident),
     alias: incidentMark(incidentId),
     description: clipText(incident.description, limits.description),
-    responders: incident.responders.flatMap((responder) => opsgenieResponder(responder) ?? []).slice(0, limits.responders),
+    responders: incident.responders
+      .flatMap((responder) => opsgenieResponder(responder) ?? [])
+      .slice(0, limits.responders),
     tags: clipTags([], incident.tags),
     details: clipDetails({ [incidentDetail]: incidentId }, incident.details),
     ...(entity !== '' && { entity }),
@@ -55,7 +57,11 @@ export function alertAction(
     case 'set-severity':
       return { method: 'PUT', action: 'priority', body: { priority: context.priorities[command.severity] } };
     case 'add-note':
-      return { method: 'POST', action: 'notes', body: { ...actor, note: clipText(command.text, limits.note) } };
+      return {
+        method: 'POST',
+        action: 'notes',
+        body: { ...actor, note: clipText(command.text, limits.note) },
+      };
   }
 }
 

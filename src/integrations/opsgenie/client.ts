@@ -5,7 +5,12 @@ import { classifyFailure, classifyStatus, clipDetail } from './failure.ts';
 /** Opsgenie's HTTP conventions: base URL, key, and what a failure means. */
 export type OpsgenieClient = {
   /** `path` begins with a slash and is already encoded. 2xx answers only; everything else is a failure with its `code`. */
-  call(method: HttpRequest['method'], path: string, json: unknown, signal: AbortSignal): Promise<OpsgenieAnswer>;
+  call(
+    method: HttpRequest['method'],
+    path: string,
+    json: unknown,
+    signal: AbortSignal,
+  ): Promise<OpsgenieAnswer>;
 };
 
 export type OpsgenieAnswer = HttpResponse | ProviderFailure;

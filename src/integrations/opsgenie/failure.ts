@@ -22,7 +22,13 @@ export function classifyStatus(status: number, headers: Headers, body: unknown):
   const detail = clipDetail(`Opsgenie answered ${status}${said === '' ? '' : `: ${said}`}`);
   if (status === 429) {
     const retryAfterMs = throttlePeriodMs(headers);
-    return { ok: false, reason: 'rate-limited', ...(retryAfterMs !== null && { retryAfterMs }), code, detail };
+    return {
+      ok: false,
+      reason: 'rate-limited',
+      ...(retryAfterMs !== null && { retryAfterMs }),
+      code,
+      detail,
+    };
   }
   if (status === 401 || status === 402 || status === 403) {
     return { ok: false, reason: 'auth', code, detail: `${detail} (${authHelp[status]})` };

@@ -1,4 +1,11 @@
-import type { IncidentRef, ProviderCommand, ProviderFailure, ProviderState, RequestStatus, SubmitResult } from '../../incidents/provider.ts';
+import type {
+  IncidentRef,
+  ProviderCommand,
+  ProviderFailure,
+  ProviderState,
+  RequestStatus,
+  SubmitResult,
+} from '../../incidents/provider.ts';
 import { accepted, notFound } from './alert-mode.ts';
 import { type ActionCommand, alertAction } from './alert-payload.ts';
 import { heldAlready } from './held-already.ts';
@@ -40,7 +47,8 @@ export function incidentMode(context: OpsgenieContext): OpsgenieMode {
     if (!existing.ok) return nothingSent(existing);
     if (existing.incident !== null) {
       const state = incidentState(existing.incident, context);
-      if (state.externalId !== null) return { ok: true, state: 'done', externalId: state.externalId, externalUrl: state.externalUrl };
+      if (state.externalId !== null)
+        return { ok: true, state: 'done', externalId: state.externalId, externalUrl: state.externalUrl };
     }
     const body = createIncidentBody(incidentId, command.incident, context);
     return accepted(await client.call('POST', '/v1/incidents/create', body, signal));
@@ -83,7 +91,12 @@ export function incidentMode(context: OpsgenieContext): OpsgenieMode {
     // A request to the alert names the alert; what we hold is the incident.
     const id = viaAlert ? await externalIdOf(command.ref, signal) : (outcome.id ?? command.ref.externalId);
     if (id === null) {
-      return { ok: false, reason: 'unknown', code: 'no-id', detail: 'Opsgenie: the request succeeded without naming the incident' };
+      return {
+        ok: false,
+        reason: 'unknown',
+        code: 'no-id',
+        detail: 'Opsgenie: the request succeeded without naming the incident',
+      };
     }
     if (typeof id !== 'string') return id;
     return { ok: true, state: 'done', externalId: id, externalUrl: await webUrlOf(id, signal) };
@@ -102,7 +115,12 @@ export function incidentMode(context: OpsgenieContext): OpsgenieMode {
     if (incident.data === null) return notFound;
     const state = incidentState(incident.data, context);
     if (state.externalId === null) {
-      return { ok: false, reason: 'unknown', code: 'no-incident', detail: 'Opsgenie: the answer holds no incident' };
+      return {
+        ok: false,
+        reason: 'unknown',
+        code: 'no-incident',
+        detail: 'Opsgenie: the answer holds no incident',
+      };
     }
     if (state.status !== 'open') return state;
     const owner = await findOwnerAlert(client, state.externalId, signal);
@@ -119,7 +137,12 @@ export function incidentMode(context: OpsgenieContext): OpsgenieMode {
       const found = await findIncidentByTag(client, ref.incidentId, signal);
       return found.ok ? { ok: true, data: found.incident } : found;
     }
-    const answer = await client.call('GET', `${incidentPath(ref.externalId)}?identifierType=id`, undefined, signal);
+    const answer = await client.call(
+      'GET',
+      `${incidentPath(ref.externalId)}?identifierType=id`,
+      undefined,
+      signal,
+    );
     if (!answer.ok) return answer.code === '404' ? { ok: true, data: null } : answer;
     return { ok: true, data: record(record(answer.body)['data']) };
   }
@@ -130,7 +153,12 @@ export function incidentMode(context: OpsgenieContext): OpsgenieMode {
     if (!found.ok) return nothingSent(found);
     const id = text(found.incident?.['id']);
     if (id !== null) return id;
-    return { ok: false, reason: 'unavailable', code: 'not-found-yet', detail: 'Opsgenie: no incident with our tag yet; its search lags' };
+    return {
+      ok: false,
+      reason: 'unavailable',
+      code: 'not-found-yet',
+      detail: 'Opsgenie: no incident with our tag yet; its search lags',
+    };
   }
 
   return { submit, requestStatus, read };

@@ -19,7 +19,9 @@ export function createIncidentBody(
   return {
     message: messageOf(incidentId, incident),
     description: clipText(incident.description, limits.description),
-    responders: allowed.flatMap((responder) => opsgenieResponder(responder) ?? []).slice(0, limits.responders),
+    responders: allowed
+      .flatMap((responder) => opsgenieResponder(responder) ?? [])
+      .slice(0, limits.responders),
     // What makes the incident findable: it has no alias.
     tags: clipTags([incidentMark(incidentId)], incident.tags),
     details: clipDetails({ [incidentDetail]: incidentId }, incident.details),

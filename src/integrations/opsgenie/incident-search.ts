@@ -30,13 +30,24 @@ export async function findIncidentByTag(
     const answer = await client.call('GET', `/v1/incidents?${query.toString()}`, undefined, signal);
     if (!answer.ok) return answer;
     const { data } = record(answer.body);
-    if (!Array.isArray(data)) return { ok: false, reason: 'unknown', code: 'no-list', detail: 'Opsgenie: the search answered no list' };
+    if (!Array.isArray(data))
+      return {
+        ok: false,
+        reason: 'unknown',
+        code: 'no-list',
+        detail: 'Opsgenie: the search answered no list',
+      };
     const incidents = data.map(record);
     hits.push(...incidents.filter((incident) => list(incident['tags']).includes(tag)));
     if (incidents.length < pageSize) return { ok: true, incident: oldest(hits) };
   }
   if (hits.length > 0) return { ok: true, incident: oldest(hits) };
-  return { ok: false, reason: 'unknown', code: 'too-many-hits', detail: 'Opsgenie: the search for our tag finds too much to look through' };
+  return {
+    ok: false,
+    reason: 'unknown',
+    code: 'too-many-hits',
+    detail: 'Opsgenie: the search for our tag finds too much to look through',
+  };
 }
 
 function oldest(incidents: Record<string, unknown>[]): Record<string, unknown> | null {

@@ -23,18 +23,30 @@ export const limits = {
 /** One line of at most `max` code points; '…' ends what was cut. */
 export function clipLine(value: string, max: number): string {
   const points = Array.from(clean(value).replaceAll(/\s+/g, ' ').trim());
-  return points.length <= max ? points.join('') : `${points.slice(0, max - 1).join('').trimEnd()}…`;
+  return points.length <= max
+    ? points.join('')
+    : `${points
+        .slice(0, max - 1)
+        .join('')
+        .trimEnd()}…`;
 }
 
 /** At most `max` UTF-16 units (so also code points), line breaks kept, no pair torn apart. */
 export function clipText(value: string, max: number): string {
   const cleaned = clean(value);
-  return cleaned.length <= max ? cleaned : `${cleaned.slice(0, max - 1).toWellFormed().replace(/\uFFFD$/, '')}…`;
+  return cleaned.length <= max
+    ? cleaned
+    : `${cleaned
+        .slice(0, max - 1)
+        .toWellFormed()
+        .replace(/\uFFFD$/, '')}…`;
 }
 
 /** Distinct, not empty, without commas: the vendor lists tags as one comma-joined text when it removes them. `first` are never dropped. */
 export function clipTags(first: string[], tags: string[]): string[] {
-  const clipped = [...first, ...tags].map((tag) => clipLine(tag.replaceAll(',', ' '), limits.tag)).filter((tag) => tag !== '');
+  const clipped = [...first, ...tags]
+    .map((tag) => clipLine(tag.replaceAll(',', ' '), limits.tag))
+    .filter((tag) => tag !== '');
   return [...new Set(clipped)].slice(0, limits.tags);
 }
 
@@ -44,8 +56,14 @@ const omittedKey = 'gomonOmitted';
  * Key-value pairs within the total, in their order. A value that no longer fits
  * is cut; the pairs after it are counted under `gomonOmitted`.
  */
-export function clipDetails(first: Record<string, string>, details: Record<string, string>): Record<string, string> {
-  const wanted = [...Object.entries(first), ...Object.entries(details).filter(([key]) => !Object.hasOwn(first, key))];
+export function clipDetails(
+  first: Record<string, string>,
+  details: Record<string, string>,
+): Record<string, string> {
+  const wanted = [
+    ...Object.entries(first),
+    ...Object.entries(details).filter(([key]) => !Object.hasOwn(first, key)),
+  ];
   const kept: [string, string][] = [];
   // Room for the note about what was left out.
   let left = limits.details - omittedKey.length - 6;
@@ -74,6 +92,8 @@ export function opsgenieResponder(responder: Responder): OpsgenieResponder | nul
 
 /** Control characters but tab and line feed say nothing and some JSON readers refuse NUL. */
 function clean(value: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return value.toWellFormed().replaceAll('\r\n', '\n').replaceAll(/[\u0000-\u0008\u000B-\u001F\u007F]/g, '');
+  return value
+    .toWellFormed()
+    .replaceAll('\r\n', '\n')
+    .replaceAll(/[\u0000-\u0008\u000B-\u001F\u007F]/g, '');
 }

@@ -17,12 +17,22 @@ export async function findOwnerAlert(
   incidentId: string,
   signal: AbortSignal,
 ): Promise<{ ok: true; alert: OwnerAlert | null } | ProviderFailure> {
-  const answer = await client.call('GET', `/v1/incidents/${encodeURIComponent(incidentId)}/responder-alert-ids`, undefined, signal);
+  const answer = await client.call(
+    'GET',
+    `/v1/incidents/${encodeURIComponent(incidentId)}/responder-alert-ids`,
+    undefined,
+    signal,
+  );
   if (!answer.ok) return answer.code === '404' ? { ok: true, alert: null } : answer;
   const ids = list(record(answer.body)['data']).flatMap((id) => text(id) ?? []);
   let first: OwnerAlert | null = null;
   for (const id of ids.slice(0, maxAlerts)) {
-    const read = await client.call('GET', `/v2/alerts/${encodeURIComponent(id)}?identifierType=id`, undefined, signal);
+    const read = await client.call(
+      'GET',
+      `/v2/alerts/${encodeURIComponent(id)}?identifierType=id`,
+      undefined,
+      signal,
+    );
     if (!read.ok) {
       if (read.code === '404') continue;
       return read;

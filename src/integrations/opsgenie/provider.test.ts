@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { startOpsgenieSandbox } from '../../../sandbox/opsgenie/server.ts';
-import { type ProviderHarness, type VendorTrouble, describeIncidentProvider } from '../../../test/contract/incident-provider.ts';
+import {
+  type ProviderHarness,
+  type VendorTrouble,
+  describeIncidentProvider,
+} from '../../../test/contract/incident-provider.ts';
 import type { FaultRule } from '../../../sandbox/opsgenie/faults.ts';
 import { type OpsgenieOptions, createOpsgenieProvider } from './provider.ts';
 
@@ -11,7 +15,11 @@ const troubles: Record<VendorTrouble, FaultRule> = {
   'rate-limited-for-7s': { effect: 'rate-limit', periodInSec: 7 },
   // A vendor that quotes the key, to see that we do not.
   'bad-key': { effect: 'status', status: 401, body: { message: `API key ${apiKey} is invalid` } },
-  'refuses-content': { effect: 'status', status: 422, body: { message: 'Not processable', errors: { message: 'is bad' } } },
+  'refuses-content': {
+    effect: 'status',
+    status: 422,
+    body: { message: 'Not processable', errors: { message: 'is bad' } },
+  },
   'error-after-applying': { effect: 'status', status: 502, applied: true },
   'silent-after-applying': { effect: 'hang', applied: true },
   'breaks-after-applying': { effect: 'reset', applied: true },
@@ -49,6 +57,10 @@ describeIncidentProvider('opsgenie, incident mode', () => harness('incident'));
 describe('createOpsgenieProvider', () => {
   it('names account region and kind, without the key', () => {
     const provider = createOpsgenieProvider({ apiKey, apiUrl: 'https://api.eu.opsgenie.com', mode: 'alert' });
-    expect(provider).toMatchObject({ name: 'opsgenie', connectionId: 'opsgenie:api.eu.opsgenie.com', externalKind: 'alert' });
+    expect(provider).toMatchObject({
+      name: 'opsgenie',
+      connectionId: 'opsgenie:api.eu.opsgenie.com',
+      externalKind: 'alert',
+    });
   });
 });

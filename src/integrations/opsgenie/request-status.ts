@@ -25,7 +25,14 @@ export function readRequestOutcome(answer: OpsgenieAnswer): RequestOutcome {
   const body = record(answer.body);
   const data = 'data' in body ? record(body['data']) : body;
   const success = data['isSuccess'] ?? data['success'];
-  if (success === true) return { ok: true, state: 'done', id: text(data['incidentId']) ?? text(data['alertId']) };
-  if (success === false) return { ok: true, state: 'failed', detail: text(data['status'])?.slice(0, 300) ?? 'no reason given' };
-  return { ok: false, reason: 'unknown', code: 'no-outcome', detail: 'Opsgenie: the request status says neither success nor failure' };
+  if (success === true)
+    return { ok: true, state: 'done', id: text(data['incidentId']) ?? text(data['alertId']) };
+  if (success === false)
+    return { ok: true, state: 'failed', detail: text(data['status'])?.slice(0, 300) ?? 'no reason given' };
+  return {
+    ok: false,
+    reason: 'unknown',
+    code: 'no-outcome',
+    detail: 'Opsgenie: the request status says neither success nor failure',
+  };
 }

@@ -9,16 +9,22 @@ import { type OpsgeniePriority, opsgeniePriorities } from './priority.ts';
  * integration, is all there is. Any of the secrets will do (rotation); with
  * none configured nothing is accepted.
  */
-export function verifyOpsgenieWebhook(headers: SourceRequest['headers'], secrets: readonly string[]): Verification {
+export function verifyOpsgenieWebhook(
+  headers: SourceRequest['headers'],
+  secrets: readonly string[],
+): Verification {
   const usable = secrets.filter((secret) => secret !== '');
   if (usable.length === 0) return { ok: false, reason: 'no webhook secret is configured for Opsgenie' };
   const sent = headers[webhookSecretHeader];
-  if (sent === undefined || sent === '') return { ok: false, reason: `header ${webhookSecretHeader} is missing` };
+  if (sent === undefined || sent === '')
+    return { ok: false, reason: `header ${webhookSecretHeader} is missing` };
   if (Array.isArray(sent)) return { ok: false, reason: `header ${webhookSecretHeader} came more than once` };
   const given = digest(sent);
   // Digests have one length, and every secret is compared, so that time tells nothing.
   const matches = usable.map((secret) => timingSafeEqual(given, digest(secret)));
-  return matches.includes(true) ? { ok: true } : { ok: false, reason: `header ${webhookSecretHeader} does not match` };
+  return matches.includes(true)
+    ? { ok: true }
+    : { ok: false, reason: `header ${webhookSecretHeader} does not match` };
 }
 
 const webhookSecretHeader = 'x-gomon-webhook-secret';
@@ -55,21 +61,43 @@ export function parseOpsgenieWebhook(rawBody: Uint8Array): ParsedWebhook {
   try {
     body = JSON.parse(new TextDecoder().decode(rawBody));
   } catch {
-    return { ok: false, reason: 'the body is not JSON; expected an alert action of an Opsgenie Webhook integration' };
+    return {
+      ok: false,
+      reason: 'the body is not JSON; expected an alert action of an Opsgenie Webhook integration',
+    };
   }
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    return { ok: false, reason: 'the body is not a JSON object; expected an alert action of an Opsgenie Webhook integration' };
+    return {
+      ok: false,
+      reason: 'the body is not a JSON object; expected an alert action of an Opsgenie Webhook integration',
+    };
   }
   const { action: sentAction, alert: sentAlert } = record(body);
   const action = text(sentAction)?.trim();
-  if (!action) return { ok: false, reason: 'the body has no "action"; expected an alert action of an Opsgenie Webhook integration' };
+  if (!action)
+    return {
+      ok: false,
+      reason: 'the body has no "action"; expected an alert action of an Opsgenie Webhook integration',
+    };
   const alert = record(sentAlert);
   const alertId = text(alert['alertId']);
-  if (alertId === null) return { ok: false, reason: 'the body has no "alert.alertId"; expected an alert action of an Opsgenie Webhook integration' };
-  return { ok: true, webhook: describe(action, alertId, alert, createHash('sha256').update(rawBody).digest('hex')) };
+  if (alertId === null)
+    return {
+      ok: false,
+      reason: 'the body has no "alert.alertId"; expected an alert action of an Opsgenie Webhook integration',
+    };
+  return {
+    ok: true,
+    webhook: describe(action, alertId, alert, createHash('sha256').update(rawBody).digest('hex')),
+  };
 }
 
-function describe(sentAction: string, alertId: string, alert: Record<string, unknown>, dedupKey: string): OpsgenieWebhook {
+function describe(
+  sentAction: string,
+  alertId: string,
+  alert: Record<string, unknown>,
+  dedupKey: string,
+): OpsgenieWebhook {
   const action = knownActions.get(sentAction.toLowerCase()) ?? sentAction.slice(0, 100);
   const actor = text(alert['username']);
   const note = text(alert['note']);

@@ -24,7 +24,9 @@ const LabelMap = z
       error: `Expected a text of at most ${longestValue} characters, a number or true/false.`,
     }),
   )
-  .refine((map) => Object.keys(map).length <= mostLabels, { error: `At most ${mostLabels} entries are taken.` });
+  .refine((map) => Object.keys(map).length <= mostLabels, {
+    error: `At most ${mostLabels} entries are taken.`,
+  });
 
 const Time = z.iso.datetime({
   offset: true,
@@ -41,11 +43,15 @@ const fields = {
     .string()
     .max(100)
     .nullish()
-    .describe('P0 to P4, or a word such as "critical" or "warning". A word that is not known counts as P3; it is never guessed upwards.'),
+    .describe(
+      'P0 to P4, or a word such as "critical" or "warning". A word that is not known counts as P3; it is never guessed upwards.',
+    ),
   status: z
     .enum(['firing', 'resolved'])
     .default('firing')
-    .describe('"resolved" ends the alert with the same identity. An `endsAt` that has passed resolves it, too.'),
+    .describe(
+      '"resolved" ends the alert with the same identity. An `endsAt` that has passed resolves it, too.',
+    ),
   source: z.string().max(200).nullish().describe('Who reports it; kept as the label `source`.'),
   description: z.string().max(100_000).nullish(),
   namespace: z.string().max(253).nullish().describe('The Kubernetes namespace concerned.'),
@@ -54,19 +60,27 @@ const fields = {
   dedupKey: z
     .string()
     .max(500)
-    .refine((key) => key.trim() !== '', { error: 'The dedupKey is empty; leave it out to have one computed.' })
+    .refine((key) => key.trim() !== '', {
+      error: 'The dedupKey is empty; leave it out to have one computed.',
+    })
     .nullish()
     .describe('What identifies the alert over time. Without it: title, namespace and labels.'),
   startsAt: Time.nullish().describe('When it began; by default when it was first received.'),
-  endsAt: Time.nullish().describe('When it ended; if that is still to come, the alert resolves by itself then.'),
-  traceId: z.string().max(1_000).nullish().describe('A trace id in hex, or a traceparent, b3, uber-trace-id or X-Amzn-Trace-Id value.'),
+  endsAt: Time.nullish().describe(
+    'When it ended; if that is still to come, the alert resolves by itself then.',
+  ),
+  traceId: z
+    .string()
+    .max(1_000)
+    .nullish()
+    .describe('A trace id in hex, or a traceparent, b3, uber-trace-id or X-Amzn-Trace-Id value.'),
 };
 
 const names = Object.keys(fields);
 
 export const CreateAlert = z
   .strictObject(fields, {
-    error: (issue) => (issue.code === 'unrecognized_keys' ? unknownFields(issue['keys'] as string[]) : undefined),
+    error: (issue) => (issue.code === 'unrecognized_keys' ? unknownFields(issue['keys']) : undefined),
   })
   .refine(({ startsAt, endsAt }) => !startsAt || !endsAt || Date.parse(endsAt) >= Date.parse(startsAt), {
     path: ['endsAt'],

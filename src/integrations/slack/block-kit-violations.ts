@@ -4,7 +4,8 @@
  */
 type Json = Record<string, unknown>;
 
-const isJson = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isJson = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 export function blockKitViolations(message: { text: string; blocks: readonly unknown[] }): string[] {
   const found: string[] = [];
@@ -13,14 +14,15 @@ export function blockKitViolations(message: { text: string; blocks: readonly unk
   };
   checkLength(message.text, 1, 3_000, 'text', refuse);
   checkWords(message.text, 'text', true, refuse);
-  if (message.blocks.length === 0 || message.blocks.length > 50) refuse('blocks', `${message.blocks.length} blocks`);
+  if (message.blocks.length === 0 || message.blocks.length > 50)
+    refuse('blocks', `${message.blocks.length} blocks`);
   const ids = new Set<unknown>();
   message.blocks.forEach((block, index) => {
     const path = `blocks[${index}]`;
     if (!isJson(block)) return refuse(path, 'not an object');
     const id = block['block_id'];
     if (id !== undefined && (ids.has(id) || typeof id !== 'string' || id === '' || id.length > 255)) {
-      refuse(`${path}.block_id`, `bad or repeated: ${String(id)}`);
+      refuse(`${path}.block_id`, `bad or repeated: ${JSON.stringify(id)}`);
     }
     ids.add(id);
     checkBlock(block, path, refuse);
@@ -67,15 +69,26 @@ function checkButton(button: Json, path: string, refuse: Refuse): void {
   if (button['type'] !== 'button') refuse(path, `unexpected element ${String(button['type'])}`);
   checkText(button['text'], 75, ['plain_text'], `${path}.text`, refuse);
   checkLength(button['action_id'], 1, 255, `${path}.action_id`, refuse);
-  for (const [key, max] of [['value', 2_000], ['url', 3_000], ['accessibility_label', 75]] as const) {
+  for (const [key, max] of [
+    ['value', 2_000],
+    ['url', 3_000],
+    ['accessibility_label', 75],
+  ] as const) {
     if (button[key] !== undefined) checkLength(button[key], 1, max, `${path}.${key}`, refuse);
   }
-  if (button['url'] !== undefined && !/^https?:\/\/[^\s<>|]+$/.test(String(button['url']))) refuse(`${path}.url`, 'bad URL');
-  if (!['primary', 'danger', undefined].includes(button['style'] as string | undefined)) refuse(`${path}.style`, 'unknown');
+  if (typeof button['url'] === 'string' && !/^https?:\/\/[^\s<>|]+$/.test(button['url']))
+    refuse(`${path}.url`, 'bad URL');
+  if (!['primary', 'danger', undefined].includes(button['style'] as string | undefined))
+    refuse(`${path}.style`, 'unknown');
   const { confirm } = button;
   if (confirm === undefined) return;
   if (!isJson(confirm)) return refuse(`${path}.confirm`, 'not an object');
-  for (const [key, max] of [['title', 100], ['text', 300], ['confirm', 30], ['deny', 30]] as const) {
+  for (const [key, max] of [
+    ['title', 100],
+    ['text', 300],
+    ['confirm', 30],
+    ['deny', 30],
+  ] as const) {
     checkText(confirm[key], max, ['plain_text'], `${path}.confirm.${key}`, refuse);
   }
 }
@@ -92,11 +105,14 @@ function checkText(node: unknown, max: number, types: string[], path: string, re
 /** Text is well-formed, shows something, and in mrkdwn holds no token but the ones we write. */
 function checkWords(text: string, path: string, mrkdwn: boolean, refuse: Refuse): void {
   if (!text.isWellFormed()) refuse(path, 'half a character');
-  // oxlint-disable-next-line no-control-regex -- looking for them is the purpose
-  if (/[\u0000-\u0009\u000B-\u001F\u007F-\u009F\u202A-\u202E\u2066-\u2069]/.test(text)) refuse(path, 'control character');
+  if (/[\u0000-\u0009\u000B-\u001F\u007F-\u009F\u202A-\u202E\u2066-\u2069]/.test(text))
+    refuse(path, 'control character');
   if (text.trim() === '') refuse(path, 'blank');
   if (!mrkdwn) return;
-  const rest = text.replace(/<!date\^\d+\^[^|<>]+\|[^<>]+ UTC>|<https?:\/\/[^\s<>|]+\|[^<>]*>|<@[UW][A-Z0-9]+>/g, '');
+  const rest = text.replace(
+    /<!date\^\d+\^[^|<>]+\|[^<>]+ UTC>|<https?:\/\/[^\s<>|]+\|[^<>]*>|<@[UW][A-Z0-9]+>/g,
+    '',
+  );
   if (/[<>]/.test(rest)) refuse(path, `unescaped: ${rest.slice(0, 80)}`);
   if (/&(?!amp;|lt;|gt;)/.test(rest)) refuse(path, `cut or unescaped entity: ${rest.slice(-40)}`);
 }

@@ -3,7 +3,15 @@
  * (https://docs.slack.dev/reference/block-kit). One table serves the check of
  * a template and the trimming of what it renders to.
  */
-export type Shape = TextShape | StringShape | UrlShape | WordShape | FlagShape | ListShape | ObjectShape | ChoiceShape;
+export type Shape =
+  | TextShape
+  | StringShape
+  | UrlShape
+  | WordShape
+  | FlagShape
+  | ListShape
+  | ObjectShape
+  | ChoiceShape;
 
 /** A text object: plain_text, or mrkdwn where `mrkdwn` is true. */
 export type TextShape = { kind: 'text'; max: number; mrkdwn: boolean };
@@ -90,7 +98,10 @@ export const blockShape: ChoiceShape = {
     },
     actions: {
       kind: 'object',
-      keys: { block_id: blockId, elements: { kind: 'list', max: 25, of: { kind: 'choice', of: { button } } } },
+      keys: {
+        block_id: blockId,
+        elements: { kind: 'list', max: 25, of: { kind: 'choice', of: { button } } },
+      },
       required: ['elements'],
     },
     image: {

@@ -11,8 +11,28 @@ import { codeSpan, cutPlain, escapeEntities, escapeMrkdwn, oneLine } from './sla
 export type CardEngines = { mrkdwn: Liquid; plain: Liquid };
 
 // What could bring in unescaped text, files, or state from one leaf to another.
-const removedFilters = ['raw', 'inspect', 'json', 'jsonify', 'date', 'date_to_string', 'date_to_rfc822', 'date_to_xmlschema', 'date_to_long_string'];
-const removedTags = ['include', 'render', 'layout', 'block', 'liquid', 'increment', 'decrement', 'cycle', 'tablerow'];
+const removedFilters = [
+  'raw',
+  'inspect',
+  'json',
+  'jsonify',
+  'date',
+  'date_to_string',
+  'date_to_rfc822',
+  'date_to_xmlschema',
+  'date_to_long_string',
+];
+const removedTags = [
+  'include',
+  'render',
+  'layout',
+  'block',
+  'liquid',
+  'increment',
+  'decrement',
+  'cycle',
+  'tablerow',
+];
 
 export function cardEngines(): CardEngines {
   const mrkdwn = engine((value) => escapeMrkdwn(plainText(value)));
@@ -75,7 +95,9 @@ type PersonValue = { id: string; name: string; slackId: string | null };
 
 /** By name, which disturbs nobody; a mention only for someone of whom nothing but the Slack id is known. */
 function personMarkup(person: PersonValue): string {
-  return person.slackId !== null && person.name === person.slackId ? `<@${person.slackId}>` : escapeMrkdwn(person.name);
+  return person.slackId !== null && person.name === person.slackId
+    ? `<@${person.slackId}>`
+    : escapeMrkdwn(person.name);
 }
 
 function plainText(value: unknown): string {
@@ -91,5 +113,11 @@ function plainText(value: unknown): string {
 const isDate = (value: unknown): value is Date => value instanceof Date;
 
 function isPerson(value: unknown): value is PersonValue {
-  return typeof value === 'object' && value !== null && 'slackId' in value && 'name' in value && typeof value.name === 'string';
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'slackId' in value &&
+    'name' in value &&
+    typeof value.name === 'string'
+  );
 }

@@ -8,6 +8,7 @@ import type { RenderedCard } from './card-renderer.ts';
 import { bareSampleCard, fullSampleCard } from './card-samples.ts';
 
 const renderer = createCardRenderer();
+const ann: Person = { id: 'user:ann', name: 'Ann Example', slackId: 'U0ANN00001' };
 const firing: AlertCard = {
   ...fullSampleCard,
   status: 'firing',
@@ -23,7 +24,9 @@ const resolved: AlertCard = { ...fullSampleCard, status: 'resolved', actions: []
 const all = (card: RenderedCard): string => JSON.stringify(card);
 const header = (card: RenderedCard): unknown => card.blocks[0];
 function buttons(card: RenderedCard): Record<string, unknown>[] {
-  return card.blocks.flatMap((block) => (block.type === 'actions' ? (block['elements'] as Record<string, unknown>[]) : []));
+  return card.blocks.flatMap((block) =>
+    block.type === 'actions' ? (block['elements'] as Record<string, unknown>[]) : [],
+  );
 }
 const ids = (card: RenderedCard): unknown[] => buttons(card).map((button) => button['action_id']);
 
@@ -51,7 +54,9 @@ describe('a card in Slack', () => {
   });
 
   it('shows dates in the zone of the reader, with UTC to fall back on', () => {
-    expect(all(renderer.render(firing))).toContain('<!date^1772359200^{date_short_pretty} {time}|2026-03-01 10:00 UTC>');
+    expect(all(renderer.render(firing))).toContain(
+      '<!date^1772359200^{date_short_pretty} {time}|2026-03-01 10:00 UTC>',
+    );
   });
 
   it('offers the actions of the card in its order, and the trace', () => {
@@ -83,12 +88,16 @@ describe('a card in Slack', () => {
     ['P2', false],
     ['P4', false],
   ] as const)('asks before resolving a %s: %s', (severity, asks) => {
-    const resolve = buttons(renderer.render({ ...firing, severity })).find((button) => button['action_id'] === 'alert_resolve');
+    const resolve = buttons(renderer.render({ ...firing, severity })).find(
+      (button) => button['action_id'] === 'alert_resolve',
+    );
     expect('confirm' in (resolve ?? {})).toBe(asks);
   });
 
   it('asks before escalating and before nothing else', () => {
-    const asking = buttons(renderer.render({ ...firing, severity: 'P3' })).filter((button) => 'confirm' in button);
+    const asking = buttons(renderer.render({ ...firing, severity: 'P3' })).filter(
+      (button) => 'confirm' in button,
+    );
     expect(asking.map((button) => button['action_id'])).toEqual(['alert_escalate']);
   });
 
@@ -112,7 +121,10 @@ describe('a card in Slack', () => {
   });
 
   it('lists the rules of a broken data source, ten at most', () => {
-    const rules = Array.from({ length: 14 }, (_, index) => ({ title: `rule ${index + 1}`, status: 'firing' as const }));
+    const rules = Array.from({ length: 14 }, (_, index) => ({
+      title: `rule ${index + 1}`,
+      status: 'firing' as const,
+    }));
     const text = all(renderer.render({ ...firing, kind: 'datasource', rules }));
     expect(text).toContain('• rule 10\\n');
     expect(text).not.toContain('• rule 11');
@@ -141,13 +153,17 @@ describe('a card in Slack', () => {
   });
 
   it('completes an address that is only a path', () => {
-    const card = createCardRenderer({ appUrl: 'https://gomon.example.com' }).render({ ...firing, url: '/alerts/7' });
+    const card = createCardRenderer({ appUrl: 'https://gomon.example.com' }).render({
+      ...firing,
+      url: '/alerts/7',
+    });
     expect(all(card)).toContain('<https://gomon.example.com/alerts/7|Open in GoMon>');
   });
 });
 
 describe('hostile alerts', () => {
-  const evil = '<!channel> <@U0ANN00001> <https://evil.example|bank> &lt; *b* _i_ ~s~ `c` \u0000\u0007\u202Eevil\u202C \uD800 👩‍👩‍👧 :tada:';
+  const evil =
+    '<!channel> <@U0ANN00001> <https://evil.example|bank> &lt; *b* _i_ ~s~ `c` \u0000\u0007\u202Eevil\u202C \uD800 👩‍👩‍👧 :tada:';
 
   it('neither mention, link nor format', () => {
     const person: Person = { id: evil, name: evil, slackId: evil };
@@ -167,7 +183,9 @@ describe('hostile alerts', () => {
     expect(blockKitViolations(card)).toEqual([]);
     expect(all(card)).not.toMatch(/<!channel|<!here|<@U0ANN/);
     // In code spans (the labels) the marks are literal.
-    const formatted = mrkdwnOf(card.blocks).concat(card.text).map((text) => text.replace(/`[^`]*`/g, ''));
+    const formatted = mrkdwnOf(card.blocks)
+      .concat(card.text)
+      .map((text) => text.replace(/`[^`]*`/g, ''));
     expect(formatted.join('\n')).not.toMatch(/<https:\/\/evil|\*b\*|_i_|~s~|`/);
   });
 
@@ -188,10 +206,20 @@ describe('hostile alerts', () => {
       title: '💥'.repeat(500),
       description: '&'.repeat(10_000),
       namespace: '<'.repeat(3_000),
-      labels: Array.from({ length: 60 }, (_, index) => ({ name: `label_${index}`, value: '`&<'.repeat(500) })),
+      labels: Array.from({ length: 60 }, (_, index) => ({
+        name: `label_${index}`,
+        value: '`&<'.repeat(500),
+      })),
       values: Array.from({ length: 60 }, (_, index) => ({ name: 'v'.repeat(300) + index, value: index / 3 })),
-      notes: Array.from({ length: 9 }, () => ({ by: fullSampleCard.notes[0]!.by, text: '>'.repeat(9_000), at: firing.startsAt })),
-      links: Array.from({ length: 30 }, (_, index) => ({ rel: 'dashboard' as const, url: `https://x.example/${'&a'.repeat(700)}${index}` })),
+      notes: Array.from({ length: 9 }, () => ({
+        by: ann,
+        text: '>'.repeat(9_000),
+        at: firing.startsAt,
+      })),
+      links: Array.from({ length: 30 }, (_, index) => ({
+        rel: 'dashboard' as const,
+        url: `https://x.example/${'&a'.repeat(700)}${index}`,
+      })),
     });
     expect(blockKitViolations(card)).toEqual([]);
     expect(ids(card)).toHaveLength(6);
@@ -200,15 +228,38 @@ describe('hostile alerts', () => {
   it('always give a valid message', () => {
     const fragment = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 30 }),
-      fc.constantFrom('<!channel>', '<@U1>', '&amp', '`', '*', '\u0000', '\u202E', '\uD800', '👩‍👩‍👧‍👦', '\n\n', '|', 'عربي', ' '),
+      fc.constantFrom(
+        '<!channel>',
+        '<@U1>',
+        '&amp',
+        '`',
+        '*',
+        '\u0000',
+        '\u202E',
+        '\uD800',
+        '👩‍👩‍👧‍👦',
+        '\n\n',
+        '|',
+        'عربي',
+        ' ',
+      ),
     );
     const text = fc
       .tuple(fc.array(fragment, { maxLength: 6 }), fc.constantFrom(1, 1, 1, 60, 700))
       .map(([parts, times]) => parts.join('').repeat(times));
-    const orNull = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | null> => fc.option(arbitrary, { nil: null });
+    const orNull = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | null> =>
+      fc.option(arbitrary, { nil: null });
     const date = fc.date({ noInvalidDate: false });
-    const person = fc.record({ id: text, name: text, slackId: orNull(fc.oneof(text, fc.constant('U123456'))) });
-    const url = fc.oneof(text, fc.webUrl(), text.map((path) => `https://x.example/${path}`));
+    const person = fc.record({
+      id: text,
+      name: text,
+      slackId: orNull(fc.oneof(text, fc.constant('U123456'))),
+    });
+    const url = fc.oneof(
+      text,
+      fc.webUrl(),
+      text.map((path) => `https://x.example/${path}`),
+    );
     const card: fc.Arbitrary<AlertCard> = fc.record({
       alertId: fc.uuid(),
       kind: fc.constantFrom('alert', 'datasource'),
@@ -232,7 +283,9 @@ describe('hostile alerts', () => {
       rules: fc.array(fc.record({ title: text, status: fc.constantFrom(...statuses) }), { maxLength: 20 }),
       incident: orNull(fc.record({ id: text, title: text, status: text, url: orNull(url) })),
       trace: orNull(fc.record({ id: text, url: orNull(url) })),
-      links: fc.array(fc.record({ rel: fc.constantFrom('source', 'silence', 'runbook'), url }), { maxLength: 12 }),
+      links: fc.array(fc.record({ rel: fc.constantFrom('source', 'silence', 'runbook'), url }), {
+        maxLength: 12,
+      }),
       url,
       actions: fc.subarray<CardAction>(['acknowledge', 'escalate', 'create-incident', 'resolve', 'add-note']),
     });

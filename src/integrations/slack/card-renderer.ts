@@ -55,7 +55,8 @@ export function createCardRenderer(options: CardRendererOptions = {}): CardRende
 
 function loaded(text: string): CardTemplate {
   const result = loadCardTemplate(text);
-  if (!result.ok) throw new Error(`The Slack card template cannot be used:\n  ${result.problems.join('\n  ')}`);
+  if (!result.ok)
+    throw new Error(`The Slack card template cannot be used:\n  ${result.problems.join('\n  ')}`);
   return result.template;
 }
 

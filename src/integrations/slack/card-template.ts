@@ -24,7 +24,8 @@ type Words = Record<string, Record<string, string>>;
  */
 export function loadCardTemplate(text: string): LoadedTemplate {
   const document = parseDocument(text);
-  if (document.errors.length > 0) return { ok: false, problems: document.errors.map((error) => `not YAML: ${error.message}`) };
+  if (document.errors.length > 0)
+    return { ok: false, problems: document.errors.map((error) => `not YAML: ${error.message}`) };
   let content: unknown;
   try {
     content = document.toJS({ maxAliasCount: 50 });
@@ -44,9 +45,10 @@ function compileTemplate(content: Record<string, unknown>): LoadedTemplate {
   const words = readWords(content['words'] ?? {}, problems);
   const sample: Scope = { ...cardView(fullSampleCard), words };
   const compiler = new TemplateCompiler(cardEngines(), problems);
-  if (typeof content['text'] !== 'string') problems.push('text: missing; expected a template of the notification text');
+  const { text } = content;
+  if (typeof text !== 'string') problems.push('text: missing; expected a template of the notification text');
   if (!Array.isArray(content['blocks'])) problems.push('blocks: missing; expected a list of blocks');
-  const renderText = compiler.leaf(String(content['text'] ?? ''), 'mrkdwn', 'text', sample);
+  const renderText = compiler.leaf(typeof text === 'string' ? text : '', 'mrkdwn', 'text', sample);
   const renderBlocks = (Array.isArray(content['blocks']) ? content['blocks'] : []).map((block, index) =>
     compiler.node(block, blockShape, `blocks[${index}]`, sample),
   );

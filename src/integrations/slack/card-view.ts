@@ -59,10 +59,13 @@ export function cardView(card: AlertCard, appUrl?: string): CardView {
     open: card.status !== 'resolved' && card.status !== 'archived',
     source: card.source,
     namespace: line(card.namespace, 200),
-    labels: card.labels.slice(0, 100).map(({ name, value }) => ({ name: bounded(name, 100), value: bounded(value, 300) })),
+    labels: card.labels
+      .slice(0, 100)
+      .map(({ name, value }) => ({ name: bounded(name, 100), value: bounded(value, 300) })),
     startsAt: card.startsAt,
     resolvedAt: card.resolvedAt,
-    duration: card.resolvedAt === null ? null : durationText(card.resolvedAt.getTime() - card.startsAt.getTime()),
+    duration:
+      card.resolvedAt === null ? null : durationText(card.resolvedAt.getTime() - card.startsAt.getTime()),
     acknowledgedBy: personView(card.acknowledgedBy),
     acknowledgedAt: card.acknowledgedAt,
     resolvedBy: personView(card.resolvedBy),
@@ -106,7 +109,8 @@ export function durationText(durationMs: number): string {
 function personView(person: Person | null): PersonView | null {
   if (person === null) return null;
   // Only what looks like a Slack id may become a mention.
-  const slackId = person.slackId !== null && /^[UW][A-Z0-9]{2,20}$/.test(person.slackId) ? person.slackId : null;
+  const slackId =
+    person.slackId !== null && /^[UW][A-Z0-9]{2,20}$/.test(person.slackId) ? person.slackId : null;
   return { id: person.id, name: line(person.name, 100) ?? line(person.id, 100) ?? 'somebody', slackId };
 }
 
@@ -117,5 +121,12 @@ function line(value: string | null, max: number): string | null {
 }
 
 function paragraph(value: string, max: number): string | null {
-  return isBlank(value) ? null : cutPlain(displayText(value).replace(/\n{3,}/g, '\n\n').trim(), max);
+  return isBlank(value)
+    ? null
+    : cutPlain(
+        displayText(value)
+          .replace(/\n{3,}/g, '\n\n')
+          .trim(),
+        max,
+      );
 }

@@ -14,7 +14,8 @@ const form = {
   response_url: 'https://hooks.slack.com/commands/T0001/1/x',
   trigger_id: '1.2.x',
 };
-const parse = (fields: Record<string, string>) => parseCommand(Buffer.from(new URLSearchParams(fields).toString()));
+const parse = (fields: Record<string, string>) =>
+  parseCommand(Buffer.from(new URLSearchParams(fields).toString()));
 function command(text: string): SlackCommand {
   const parsed = parse({ ...form, text });
   if (parsed.kind !== 'command') throw new Error(parsed.kind);

@@ -62,5 +62,8 @@ export function answerCommand(command: SlackCommand): CommandAnswer {
 
 export function helpText(command: string = slashCommand): string {
   const name = escapeMrkdwn(command);
-  return ['What can be typed here:', ...subcommands.map(({ usage, summary }) => `• \`${name} ${usage}\` – ${summary}`)].join('\n');
+  return [
+    'What can be typed here:',
+    ...subcommands.map(({ usage, summary }) => `• \`${name} ${usage}\` – ${summary}`),
+  ].join('\n');
 }

@@ -5,12 +5,17 @@ const parse = (content: unknown) => parseEvent(Buffer.from(JSON.stringify(conten
 
 describe('an event', () => {
   it('of the URL check is answered with its challenge', () => {
-    expect(parse({ type: 'url_verification', token: 't', challenge: 'abc' })).toEqual({ kind: 'challenge', challenge: 'abc' });
+    expect(parse({ type: 'url_verification', token: 't', challenge: 'abc' })).toEqual({
+      kind: 'challenge',
+      challenge: 'abc',
+    });
   });
 
   it('carries its id and what happened', () => {
     const event = { type: 'channel_archive', channel: 'C1', user: 'U1' };
-    expect(parse({ type: 'event_callback', team_id: 'T1', event_id: 'Ev1', event_time: 1_772_359_200, event })).toEqual({
+    expect(
+      parse({ type: 'event_callback', team_id: 'T1', event_id: 'Ev1', event_time: 1_772_359_200, event }),
+    ).toEqual({
       kind: 'event',
       eventId: 'Ev1',
       eventType: 'channel_archive',
@@ -32,14 +37,22 @@ describe('an event', () => {
     expect(parse({ type: 'something_new' })).toMatchObject({ kind: 'ignored' });
   });
 
-  it.each([[{}], [[]], [null], ['x'], [{ type: 'url_verification' }], [{ type: 'event_callback', event: { type: 'x' } }], [{ type: 'event_callback', event_id: 'Ev1' }]])(
-    'such as %j is refused',
-    (content) => {
-      expect(parse(content)).toMatchObject({ kind: 'refused' });
-    },
-  );
+  it.each([
+    [{}],
+    [[]],
+    [null],
+    ['x'],
+    [{ type: 'url_verification' }],
+    [{ type: 'event_callback', event: { type: 'x' } }],
+    [{ type: 'event_callback', event_id: 'Ev1' }],
+  ])('such as %j is refused', (content) => {
+    expect(parse(content)).toMatchObject({ kind: 'refused' });
+  });
 
   it('that is not JSON is refused', () => {
-    expect(parseEvent(Buffer.from('payload=x'))).toMatchObject({ kind: 'refused', reason: 'the body is not JSON' });
+    expect(parseEvent(Buffer.from('payload=x'))).toMatchObject({
+      kind: 'refused',
+      reason: 'the body is not JSON',
+    });
   });
 });

@@ -5,7 +5,14 @@ export type SlackEvent =
   /** Slack checks the URL: answer 200 with `{"challenge": …}`. */
   | { kind: 'challenge'; challenge: string }
   /** `eventId` is the same for each delivery of one event. */
-  | { kind: 'event'; eventId: string; eventType: string; teamId: string; event: Record<string, unknown>; at: Date | null }
+  | {
+      kind: 'event';
+      eventId: string;
+      eventType: string;
+      teamId: string;
+      event: Record<string, unknown>;
+      at: Date | null;
+    }
   /** Slack held events back because there were too many, from this minute on. */
   | { kind: 'rate-limited'; teamId: string; since: Date | null }
   | { kind: 'ignored'; reason: string }
@@ -40,14 +47,26 @@ export function parseEvent(rawBody: Buffer): SlackEvent {
     }
     case 'event_callback': {
       const parsed = callback.safeParse(content);
-      if (!parsed.success) return { kind: 'refused', reason: `unreadable event: ${z.prettifyError(parsed.error)}` };
+      if (!parsed.success)
+        return { kind: 'refused', reason: `unreadable event: ${z.prettifyError(parsed.error)}` };
       const { event_id, team_id, event_time, event } = parsed.data;
-      return { kind: 'event', eventId: event_id, eventType: event.type, teamId: team_id, event, at: dateOf(event_time) };
+      return {
+        kind: 'event',
+        eventId: event_id,
+        eventType: event.type,
+        teamId: team_id,
+        event,
+        at: dateOf(event_time),
+      };
     }
     case 'app_rate_limited': {
       const parsed = rateLimit.safeParse(content);
       if (!parsed.success) return { kind: 'refused', reason: 'unreadable app_rate_limited' };
-      return { kind: 'rate-limited', teamId: parsed.data.team_id, since: dateOf(parsed.data.minute_rate_limited) };
+      return {
+        kind: 'rate-limited',
+        teamId: parsed.data.team_id,
+        since: dateOf(parsed.data.minute_rate_limited),
+      };
     }
     default:
       return { kind: 'ignored', reason: `nothing here answers ${envelope.data.type.slice(0, 50)}` };

@@ -15,7 +15,10 @@ const page = z.object({
     z.object({
       ts: z.string(),
       metadata: z
-        .object({ event_type: z.string(), event_payload: z.object({ notification_id: z.string().optional() }) })
+        .object({
+          event_type: z.string(),
+          event_payload: z.object({ notification_id: z.string().optional() }),
+        })
         .optional()
         .catch(undefined),
     }),
@@ -50,12 +53,15 @@ export async function findPostedMessage(
     });
     if (!answer.ok) return answer;
     const parsed = page.safeParse(answer.data);
-    if (!parsed.success) return failure('unavailable', 'unexpected_answer', 'The history Slack sent cannot be read.');
+    if (!parsed.success)
+      return failure('unavailable', 'unexpected_answer', 'The history Slack sent cannot be read.');
     const message = parsed.data.messages.find(
       ({ metadata }) =>
-        metadata?.event_type === messageEventType && metadata.event_payload.notification_id === search.notificationId,
+        metadata?.event_type === messageEventType &&
+        metadata.event_payload.notification_id === search.notificationId,
     );
-    if (message !== undefined) return { ok: true, found: { channelId: search.channelId, messageId: message.ts } };
+    if (message !== undefined)
+      return { ok: true, found: { channelId: search.channelId, messageId: message.ts } };
     cursor = parsed.data.response_metadata?.next_cursor ?? '';
     if (cursor === '') return { ok: true, found: null };
   }

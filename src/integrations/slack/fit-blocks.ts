@@ -11,7 +11,10 @@ export type SlackBlock = { type: string; [key: string]: unknown };
  * them, surplus entries dropped. Actions are kept before anything else.
  */
 export function fitBlocks(rendered: readonly unknown[]): SlackBlock[] {
-  const blocks = rendered.map((node) => fit(node, blockShape)).filter(isBlock).map(withoutRepeatedActions);
+  const blocks = rendered
+    .map((node) => fit(node, blockShape))
+    .filter(isBlock)
+    .map(withoutRepeatedActions);
   while (blocks.length > maxBlocks) {
     const surplus = blocks.findLastIndex((block) => block.type !== 'actions');
     blocks.splice(surplus === -1 ? maxBlocks : surplus, 1);

@@ -3,13 +3,19 @@ import { parseInteraction } from './interactions.ts';
 import { noteModal } from './note-modal.ts';
 
 const alertId = '01998a3c-0000-7000-8000-000000000001';
-const body = (payload: unknown): Buffer => Buffer.from(new URLSearchParams({ payload: JSON.stringify(payload) }).toString());
+const body = (payload: unknown): Buffer =>
+  Buffer.from(new URLSearchParams({ payload: JSON.stringify(payload) }).toString());
 
 const click = {
   type: 'block_actions',
   user: { id: 'U0ANN00001', username: 'ann', name: 'ann.example', team_id: 'T0001' },
   team: { id: 'T0001', domain: 'example' },
-  container: { type: 'message', message_ts: '1772359200.000100', channel_id: 'C0CRITICAL', is_ephemeral: false },
+  container: {
+    type: 'message',
+    message_ts: '1772359200.000100',
+    channel_id: 'C0CRITICAL',
+    is_ephemeral: false,
+  },
   channel: { id: 'C0CRITICAL', name: 'alert-critical' },
   message: {
     ts: '1772359200.000100',
@@ -18,9 +24,20 @@ const click = {
   },
   trigger_id: '111.222.abc',
   response_url: 'https://hooks.slack.com/actions/T0001/1/x',
-  actions: [{ type: 'button', action_id: 'alert_acknowledge', block_id: 'a', value: alertId, action_ts: '1772359260.5' }],
+  actions: [
+    {
+      type: 'button',
+      action_id: 'alert_acknowledge',
+      block_id: 'a',
+      value: alertId,
+      action_ts: '1772359260.5',
+    },
+  ],
 };
-const withAction = (action: Record<string, unknown>) => ({ ...click, actions: [{ ...click.actions[0], ...action }] });
+const withAction = (action: Record<string, unknown>) => ({
+  ...click,
+  actions: [{ ...click.actions[0], ...action }],
+});
 
 describe('a click', () => {
   it('is read in full', () => {
@@ -43,9 +60,12 @@ describe('a click', () => {
     });
   });
 
-  it.each([alertId, JSON.stringify({ alertId }), JSON.stringify({ alertId, version: 3 })])('takes the value %s', (value) => {
-    expect(parseInteraction(body(withAction({ value })))).toMatchObject({ interaction: { alertId } });
-  });
+  it.each([alertId, JSON.stringify({ alertId }), JSON.stringify({ alertId, version: 3 })])(
+    'takes the value %s',
+    (value) => {
+      expect(parseInteraction(body(withAction({ value })))).toMatchObject({ interaction: { alertId } });
+    },
+  );
 
   it('has a key of its own, whatever else the delivery carries', () => {
     const key = (payload: unknown): unknown => {
@@ -56,21 +76,30 @@ describe('a click', () => {
     expect(key(withAction({ action_ts: '1772359261.0' }))).not.toBe(key(click));
     expect(key({ ...click, user: { id: 'U0BOB' } })).not.toBe(key(click));
     expect(key(withAction({ action_id: 'alert_resolve' }))).not.toBe(key(click));
-    expect(key({ ...click, container: { message_ts: '1.2', channel_id: 'C0CRITICAL' } })).not.toBe(key(click));
+    expect(key({ ...click, container: { message_ts: '1.2', channel_id: 'C0CRITICAL' } })).not.toBe(
+      key(click),
+    );
   });
 
   it('is found among several actions', () => {
     const actions = [{ action_id: 'something' }, ...click.actions];
-    expect(parseInteraction(body({ ...click, actions }))).toMatchObject({ interaction: { actionId: 'alert_acknowledge' } });
+    expect(parseInteraction(body({ ...click, actions }))).toMatchObject({
+      interaction: { actionId: 'alert_acknowledge' },
+    });
   });
 
-  it.each([undefined, { event_type: 'other', event_payload: { notification_id: 'n-1' } }, 'nonsense', { event_type: 1 }])(
-    'does without metadata such as %j',
-    (metadata) => {
-      const payload = { ...click, message: { ...click.message, metadata } };
-      expect(parseInteraction(body(payload))).toMatchObject({ ok: true, interaction: { notificationId: null } });
-    },
-  );
+  it.each([
+    undefined,
+    { event_type: 'other', event_payload: { notification_id: 'n-1' } },
+    'nonsense',
+    { event_type: 1 },
+  ])('does without metadata such as %j', (metadata) => {
+    const payload = { ...click, message: { ...click.message, metadata } };
+    expect(parseInteraction(body(payload))).toMatchObject({
+      ok: true,
+      interaction: { notificationId: null },
+    });
+  });
 
   it.each(['alert_trace', 'WaXA'])('on %s is ignored', (action_id) => {
     expect(parseInteraction(body(withAction({ action_id })))).toMatchObject({
@@ -99,11 +128,19 @@ describe('a click', () => {
 });
 
 describe('a submitted note', () => {
-  const view = noteModal({ alertId, channelId: 'C0CRITICAL', messageTs: '1772359200.000100' }, 'payments-api <slow>');
+  const view = noteModal(
+    { alertId, channelId: 'C0CRITICAL', messageTs: '1772359200.000100' },
+    'payments-api <slow>',
+  );
   const submission = (value: string | null) => ({
     type: 'view_submission',
     user: click.user,
-    view: { ...view, id: 'V1', hash: 'h', state: { values: { note: { text: { type: 'plain_text_input', value } } } } },
+    view: {
+      ...view,
+      id: 'V1',
+      hash: 'h',
+      state: { values: { note: { text: { type: 'plain_text_input', value } } } },
+    },
   });
 
   it('comes back with the alert and the message it was opened from', () => {
@@ -125,7 +162,10 @@ describe('a submitted note', () => {
   it.each(['', '  \n', null])('that says nothing (%j) is sent back with a word about it', (value) => {
     expect(parseInteraction(body(submission(value)))).toMatchObject({
       ok: true,
-      interaction: { kind: 'ignored', answer: { response_action: 'errors', errors: { note: expect.any(String) } } },
+      interaction: {
+        kind: 'ignored',
+        answer: { response_action: 'errors', errors: { note: expect.any(String) } },
+      },
     });
   });
 
@@ -135,7 +175,9 @@ describe('a submitted note', () => {
       interaction: { kind: 'ignored' },
     });
     for (const private_metadata of ['', '{}', '{"alertId":""}', 'x']) {
-      expect(parseInteraction(body({ ...other, view: { ...other.view, private_metadata } }))).toMatchObject({ ok: false });
+      expect(parseInteraction(body({ ...other, view: { ...other.view, private_metadata } }))).toMatchObject({
+        ok: false,
+      });
     }
   });
 

@@ -50,7 +50,11 @@ export type ParsedInteraction = { ok: true; interaction: SlackInteraction } | { 
 
 const alertActions: ReadonlySet<string> = new Set(Object.values(actionIds));
 
-const person = z.object({ id: z.string().min(1), name: z.string().optional(), username: z.string().optional() });
+const person = z.object({
+  id: z.string().min(1),
+  name: z.string().optional(),
+  username: z.string().optional(),
+});
 
 const clickPayload = z.object({
   user: person,
@@ -60,14 +64,19 @@ const clickPayload = z.object({
     .object({
       ts: z.string().optional(),
       metadata: z
-        .object({ event_type: z.string(), event_payload: z.object({ notification_id: z.string().optional() }) })
+        .object({
+          event_type: z.string(),
+          event_payload: z.object({ notification_id: z.string().optional() }),
+        })
         .optional()
         .catch(undefined),
     })
     .optional(),
   trigger_id: z.string().default(''),
   response_url: z.string().optional(),
-  actions: z.array(z.object({ action_id: z.string(), value: z.string().optional(), action_ts: z.string().optional() })),
+  actions: z.array(
+    z.object({ action_id: z.string(), value: z.string().optional(), action_ts: z.string().optional() }),
+  ),
 });
 
 const submissionPayload = z.object({
@@ -75,10 +84,15 @@ const submissionPayload = z.object({
   view: z.object({
     id: z.string().optional(),
     callback_id: z.string().default(''),
-    private_metadata: z.string().default(''),
-    state: z
-      .object({ values: z.record(z.string(), z.record(z.string(), z.object({ value: z.string().nullish() }))) })
-      .optional(),
+    private_metadata: z.string().nullish(),
+    // Other dialogs hold values of other shapes there; only the note's is looked at.
+    state: z.unknown(),
+  }),
+});
+
+const noteState = z.object({
+  values: z.object({
+    [noteBlockId]: z.object({ [noteActionId]: z.object({ value: z.string().nullish() }) }),
   }),
 });
 
@@ -112,15 +126,22 @@ export function parseInteraction(rawBody: Buffer): ParsedInteraction {
 
 function readClick(content: unknown): ParsedInteraction {
   const parsed = clickPayload.safeParse(content);
-  if (!parsed.success) return { ok: false, reason: `unreadable block_actions payload: ${z.prettifyError(parsed.error)}` };
+  if (!parsed.success)
+    return { ok: false, reason: `unreadable block_actions payload: ${z.prettifyError(parsed.error)}` };
   const click = parsed.data;
   // Slack sends one action for a click; should there be more, the first of ours counts.
   const action = click.actions.find(({ action_id }) => alertActions.has(action_id));
   if (action === undefined) {
-    return ignored(`no action of ours: ${click.actions.map(({ action_id }) => action_id).join(', ').slice(0, 100)}`);
+    return ignored(
+      `no action of ours: ${click.actions
+        .map(({ action_id }) => action_id)
+        .join(', ')
+        .slice(0, 100)}`,
+    );
   }
   const alertId = alertIdIn(action.value ?? '');
-  if (alertId === undefined) return { ok: false, reason: `the value of ${action.action_id} does not name an alert` };
+  if (alertId === undefined)
+    return { ok: false, reason: `the value of ${action.action_id} does not name an alert` };
   const channelId = click.channel?.id ?? click.container?.channel_id;
   const messageTs = click.container?.message_ts ?? click.message?.ts;
   if (channelId === undefined || messageTs === undefined) {
@@ -141,7 +162,8 @@ function readClick(content: unknown): ParsedInteraction {
       triggerId: click.trigger_id,
       responseUrl: click.response_url ?? null,
       actionTs,
-      notificationId: metadata?.event_type === messageEventType ? (metadata.event_payload.notification_id ?? null) : null,
+      notificationId:
+        metadata?.event_type === messageEventType ? (metadata.event_payload.notification_id ?? null) : null,
       dedupKey: ['click', click.user.id, action.action_id, channelId, messageTs, actionTs].join(':'),
     },
   };
@@ -153,16 +175,19 @@ function readSubmission(content: unknown): ParsedInteraction {
     return { ok: false, reason: `unreadable view_submission payload: ${z.prettifyError(parsed.error)}` };
   }
   const { user, view } = parsed.data;
-  if (view.callback_id !== noteCallbackId) return ignored(`no dialog of ours: ${view.callback_id.slice(0, 50)}`);
-  const target = noteTarget.safeParse(jsonOrUndefined(view.private_metadata));
+  if (view.callback_id !== noteCallbackId)
+    return ignored(`no dialog of ours: ${view.callback_id.slice(0, 50)}`);
+  const metadata = view.private_metadata ?? '';
+  const target = noteTarget.safeParse(jsonOrUndefined(metadata));
   if (!target.success) return { ok: false, reason: 'the dialog does not say which alert it is about' };
-  const text = (view.state?.values[noteBlockId]?.[noteActionId]?.value ?? '').trim();
+  const state = noteState.safeParse(view.state);
+  const text = (state.data?.values[noteBlockId]?.[noteActionId]?.value ?? '').trim();
   if (text === '') {
     const answer = { response_action: 'errors', errors: { [noteBlockId]: 'Please write something.' } };
     return { ok: true, interaction: { kind: 'ignored', reason: 'the note is empty', answer } };
   }
   // A dialog is submitted once; its id is new each time it is opened.
-  const submission = view.id ?? createHash('sha256').update(view.private_metadata).update('\n').update(text).digest('hex');
+  const submission = view.id ?? createHash('sha256').update(metadata).update('\n').update(text).digest('hex');
   return {
     ok: true,
     interaction: {

@@ -2,15 +2,18 @@ import { describe, expect, it } from 'vitest';
 import { slackManifest } from './manifest.ts';
 
 describe('the app manifest', () => {
-  it.each(['https://gomon.example.com', 'https://gomon.example.com/'])('points Slack to the doors below %s', (url) => {
-    expect(slackManifest({ url })).toMatchObject({
-      features: { slash_commands: [{ url: 'https://gomon.example.com/api/v1/slack/webhooks/commands' }] },
-      settings: {
-        event_subscriptions: { request_url: 'https://gomon.example.com/api/v1/slack/webhooks/events' },
-        interactivity: { request_url: 'https://gomon.example.com/api/v1/slack/webhooks/interactions' },
-      },
-    });
-  });
+  it.each(['https://gomon.example.com', 'https://gomon.example.com/'])(
+    'points Slack to the doors below %s',
+    (url) => {
+      expect(slackManifest({ url })).toMatchObject({
+        features: { slash_commands: [{ url: 'https://gomon.example.com/api/v1/slack/webhooks/commands' }] },
+        settings: {
+          event_subscriptions: { request_url: 'https://gomon.example.com/api/v1/slack/webhooks/events' },
+          interactivity: { request_url: 'https://gomon.example.com/api/v1/slack/webhooks/interactions' },
+        },
+      });
+    },
+  );
 
   it('keeps a path of the address', () => {
     expect(JSON.stringify(slackManifest({ url: 'https://x.example/gomon/' }))).toContain(

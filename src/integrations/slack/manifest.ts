@@ -9,7 +9,9 @@ import { slashCommand, subcommands } from './commands.ts';
 export function slackManifest({ url }: { url: string }): Record<string, unknown> {
   const base = URL.parse(url);
   if (base === null || !/^https?:$/.test(base.protocol)) {
-    throw new Error(`The address must be an http or https URL such as https://gomon.example.com, not "${url}"`);
+    throw new Error(
+      `The address must be an http or https URL such as https://gomon.example.com, not "${url}"`,
+    );
   }
   const webhook = (name: string): string =>
     `${base.origin}${base.pathname.replace(/\/+$/, '')}/api/v1/slack/webhooks/${name}`;

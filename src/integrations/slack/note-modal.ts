@@ -27,8 +27,18 @@ export function noteModal(target: NoteTarget, alertTitle: string): ModalView {
       {
         type: 'input',
         block_id: noteBlockId,
-        label: { type: 'plain_text', text: cutPlain(`Note on ${breakMentions(oneLine(alertTitle))}`, 300), emoji: false },
-        element: { type: 'plain_text_input', action_id: noteActionId, multiline: true, min_length: 1, max_length: 3000 },
+        label: {
+          type: 'plain_text',
+          text: cutPlain(`Note on ${breakMentions(oneLine(alertTitle))}`, 300),
+          emoji: false,
+        },
+        element: {
+          type: 'plain_text_input',
+          action_id: noteActionId,
+          multiline: true,
+          min_length: 1,
+          max_length: 3000,
+        },
       },
     ],
   };

@@ -7,10 +7,14 @@ const nowMs = Date.UTC(2026, 2, 1, 10, 0, 0);
 const nowS = nowMs / 1_000;
 const rawBody = Buffer.from('payload=%7B%22type%22%3A%22block_actions%22%7D');
 
-function signed(changes: { secret?: string; timestamp?: string; body?: Buffer; headers?: SignedRequest['headers'] } = {}): SignedRequest {
+function signed(
+  changes: { secret?: string; timestamp?: string; body?: Buffer; headers?: SignedRequest['headers'] } = {},
+): SignedRequest {
   const timestamp = changes.timestamp ?? String(nowS);
   const secret = changes.secret ?? 'current-secret';
-  const hex = createHmac('sha256', secret).update(`v0:${timestamp}:${String(rawBody)}`).digest('hex');
+  const hex = createHmac('sha256', secret)
+    .update(`v0:${timestamp}:${String(rawBody)}`)
+    .digest('hex');
   return {
     headers: changes.headers ?? { 'x-slack-signature': `v0=${hex}`, 'x-slack-request-timestamp': timestamp },
     rawBody: changes.body ?? rawBody,
@@ -42,7 +46,11 @@ describe("Slack's signature", () => {
     ['one from the future', signed({ timestamp: String(nowS + 301) }), '301 s in the future'],
     ['a timestamp with a fraction', signed({ timestamp: `${nowS}.5` }), 'whole number'],
     ['a timestamp that is none', signed({ timestamp: 'now' }), 'whole number'],
-    ['no signature', signed({ headers: { 'x-slack-request-timestamp': String(nowS) } }), 'X-Slack-Signature is missing'],
+    [
+      'no signature',
+      signed({ headers: { 'x-slack-request-timestamp': String(nowS) } }),
+      'X-Slack-Signature is missing',
+    ],
     ['no timestamp', signed({ headers: { 'x-slack-signature': 'v0=00' } }), 'Timestamp is missing'],
     [
       'a signature of another form',

@@ -28,12 +28,16 @@ export function verifySlackSignature({ headers, rawBody, secrets, nowMs }: Signe
   const timestamp = headers['x-slack-request-timestamp'];
   if (typeof signature !== 'string') return refuse('the header X-Slack-Signature is missing');
   if (typeof timestamp !== 'string') return refuse('the header X-Slack-Request-Timestamp is missing');
-  if (!/^\d{1,12}$/.test(timestamp)) return refuse('X-Slack-Request-Timestamp is not a whole number of seconds');
+  if (!/^\d{1,12}$/.test(timestamp))
+    return refuse('X-Slack-Request-Timestamp is not a whole number of seconds');
   const ageS = nowMs / 1_000 - Number(timestamp);
   if (Math.abs(ageS) > maxAgeS) {
-    return refuse(`the request is ${Math.abs(Math.round(ageS))} s ${ageS > 0 ? 'old' : 'in the future'}; at most ${maxAgeS} s are allowed`);
+    return refuse(
+      `the request is ${Math.abs(Math.round(ageS))} s ${ageS > 0 ? 'old' : 'in the future'}; at most ${maxAgeS} s are allowed`,
+    );
   }
-  if (!/^v0=[0-9a-f]{64}$/.test(signature)) return refuse('X-Slack-Signature is not of the form v0=<64 hex digits>');
+  if (!/^v0=[0-9a-f]{64}$/.test(signature))
+    return refuse('X-Slack-Signature is not of the form v0=<64 hex digits>');
   const given = Buffer.from(signature.slice(3), 'hex');
   // Every secret is tried, so that the time taken does not tell which one matched.
   const matches = usable.filter((secret) => timingSafeEqual(expected(secret, timestamp, rawBody), given));

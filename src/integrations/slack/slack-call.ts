@@ -1,6 +1,12 @@
 import { WebClient } from '@slack/web-api';
 import type { NotifyFailure } from '../../notify/notifier.ts';
-import { failure, failureOfAnswer, failureOfNetwork, failureOfStatus, withoutSecrets } from './slack-failure.ts';
+import {
+  failure,
+  failureOfAnswer,
+  failureOfNetwork,
+  failureOfStatus,
+  withoutSecrets,
+} from './slack-failure.ts';
 
 export type SlackConnection = {
   botToken: string;
@@ -43,7 +49,10 @@ const silentLevel = 'error' as ReturnType<Logger['getLevel']>;
  * SDK's client is a queue that a rate limit of one method stops for all
  * others, and it takes no AbortSignal.
  */
-export async function callSlack(connection: SlackConnection, request: SlackRequest): Promise<SlackAnswer | NotifyFailure> {
+export async function callSlack(
+  connection: SlackConnection,
+  request: SlackRequest,
+): Promise<SlackAnswer | NotifyFailure> {
   const { signal } = request;
   // Nothing was sent, so nothing can have been applied.
   if (signal?.aborted === true) return failure('unavailable', 'aborted', 'Given up before it was sent.');
@@ -58,7 +67,8 @@ export async function callSlack(connection: SlackConnection, request: SlackReque
     fetch: async (input, init) => {
       const signals = [init?.signal, signal].filter((given) => given !== undefined && given !== null);
       const response = await fetch(input, { ...init, signal: AbortSignal.any(signals) });
-      if (response.status !== 200) refused = failureOfStatus(response.status, response.headers.get('retry-after'));
+      if (response.status !== 200)
+        refused = failureOfStatus(response.status, response.headers.get('retry-after'));
       const body = await readBounded(response, maxAnswerBytes);
       return new Response(body, { status: response.status, headers: response.headers });
     },

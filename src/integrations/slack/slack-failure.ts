@@ -126,7 +126,11 @@ export function failureOfAnswer(answer: Record<string, unknown>): NotifyFailure 
   if (!/^[a-z0-9_.:-]{1,80}$/i.test(error)) {
     // A page of a proxy, a login or a maintenance page: the whole of it stands where the code should.
     const found = error.replace(/\s+/g, ' ').trim().slice(0, 120);
-    return failure('unavailable', 'unexpected_answer', `This is not an answer of Slack's API: ${found || 'empty'}`);
+    return failure(
+      'unavailable',
+      'unexpected_answer',
+      `This is not an answer of Slack's API: ${found || 'empty'}`,
+    );
   }
   const reason = reasonOfCode(error);
   const metadata = recordOf(answer['response_metadata']);
@@ -139,9 +143,18 @@ export function failureOfStatus(status: number, retryAfter: string | null): Noti
   const code = `http_${status}`;
   if (status === 429) return failure('rate-limited', code, advice['rate-limited'], secondsToMs(retryAfter));
   if (status >= 500 || status === 408) {
-    return failure('unknown', code, `Slack answered with HTTP ${status}. ${advice.unknown}`, secondsToMs(retryAfter));
+    return failure(
+      'unknown',
+      code,
+      `Slack answered with HTTP ${status}. ${advice.unknown}`,
+      secondsToMs(retryAfter),
+    );
   }
-  return failure('unavailable', code, `HTTP ${status} is no answer of Slack's API: check SLACK_API_URL and proxies.`);
+  return failure(
+    'unavailable',
+    code,
+    `HTTP ${status} is no answer of Slack's API: check SLACK_API_URL and proxies.`,
+  );
 }
 
 /** Network errors before a connection stood: the request was never sent. */
@@ -180,21 +193,26 @@ export function failure(
   detail: string,
   retryAfterMs?: number,
 ): NotifyFailure {
-  const text = detail.length <= maxDetailLength ? detail : `${detail.slice(0, maxDetailLength - 1).toWellFormed()}…`;
+  const text =
+    detail.length <= maxDetailLength ? detail : `${detail.slice(0, maxDetailLength - 1).toWellFormed()}…`;
   return { ok: false, reason, code, detail: text, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
 }
 
 /** The same failure without any token in it: the one we sent, or one that looks like one. */
 export function withoutSecrets(result: NotifyFailure, secret: string): NotifyFailure {
   const clean = (text: string): string =>
-    (secret === '' ? text : text.replaceAll(secret, '[token]')).replace(/\bx(?:ox[a-z]|app)-[\w-]+/gi, '[token]');
+    (secret === '' ? text : text.replaceAll(secret, '[token]')).replace(
+      /\bx(?:ox[a-z]|app)-[\w-]+/gi,
+      '[token]',
+    );
   return { ...result, code: clean(result.code), detail: clean(result.detail) };
 }
 
 function detailsOf(answer: Record<string, unknown>, metadata: Record<string, unknown>): string[] {
   const details: string[] = [];
   if (typeof answer['needed'] === 'string') {
-    details.push(`Scope needed: ${answer['needed']}; granted: ${String(answer['provided'] ?? 'unknown')}.`);
+    const granted = typeof answer['provided'] === 'string' ? answer['provided'] : 'unknown';
+    details.push(`Scope needed: ${answer['needed']}; granted: ${granted}.`);
   }
   const messages = metadata['messages'];
   if (Array.isArray(messages)) details.push(...messages.filter((message) => typeof message === 'string'));

@@ -25,7 +25,10 @@ export type SlackNotifierOptions = {
 /** The Notifier port, and what only Slack can do. All calls answer their outcome; none retries. */
 export interface SlackNotifier extends Notifier {
   /** Tells one person in a channel something that others do not see. `text` is plain text. */
-  postEphemeral(message: { channelId: string; userId: string; text: string }, signal?: AbortSignal): Promise<Done>;
+  postEphemeral(
+    message: { channelId: string; userId: string; text: string },
+    signal?: AbortSignal,
+  ): Promise<Done>;
   /** Answers a click or command through its `response_url`: for where `postEphemeral` cannot. `text` is plain text. */
   respond(responseUrl: string, text: string, signal?: AbortSignal): Promise<Done>;
   /** A line in a message's thread; `broadcast` shows it in the channel as well. `text` is plain text. */
@@ -53,7 +56,13 @@ export interface SlackNotifier extends Notifier {
 
 export type Done = { ok: true } | NotifyFailure;
 export type SlackUser = { id: string; name: string; email: string | null };
-export type SlackIdentity = { teamId: string; team: string; userId: string; botId: string | null; scopes: string[] };
+export type SlackIdentity = {
+  teamId: string;
+  team: string;
+  userId: string;
+  botId: string | null;
+  scopes: string[];
+};
 
 const defaultTimeoutMs = 10_000;
 /** A trigger lives 3 s from the click, and part of that is gone when we hear of it. */
@@ -73,7 +82,8 @@ export function createSlackNotifier(options: SlackNotifierOptions): SlackNotifie
   };
   const apiUrl = URL.parse(options.apiUrl);
   const allowLoopback = apiUrl !== null && isLoopbackUrl(apiUrl);
-  const call = (request: SlackRequest): Promise<SlackAnswer | NotifyFailure> => callSlack(connection, request);
+  const call = (request: SlackRequest): Promise<SlackAnswer | NotifyFailure> =>
+    callSlack(connection, request);
   const done = async (request: SlackRequest): Promise<Done> => {
     const answer = await call(request);
     return answer.ok ? { ok: true } : answer;
@@ -174,7 +184,10 @@ export function createSlackNotifier(options: SlackNotifierOptions): SlackNotifie
 
 /** Readable by every app in the workspace: ids only. */
 function metadataOf(alertId: string, notificationId: string): Record<string, unknown> {
-  return { event_type: messageEventType, event_payload: { alert_id: alertId, notification_id: notificationId } };
+  return {
+    event_type: messageEventType,
+    event_payload: { alert_id: alertId, notification_id: notificationId },
+  };
 }
 
 function resultOf(answer: SlackAnswer | NotifyFailure): NotifyResult {

@@ -41,14 +41,18 @@ describe('text for Slack', () => {
 
   it('never exceeds the limit, nor tears an entity or a character', () => {
     fc.assert(
-      fc.property(fc.string({ unit: 'binary', maxLength: 80 }), fc.integer({ min: 3, max: 60 }), (given, max) => {
-        const plain = cutPlain(given.toWellFormed(), max);
-        const escaped = cutMrkdwn(escapeMrkdwn(displayText(given)), max);
-        expect(plain.length <= max && escaped.length <= max).toBe(true);
-        expect(plain.isWellFormed() && escaped.isWellFormed()).toBe(true);
-        expect(escaped).not.toMatch(/&(?!amp;|lt;|gt;)|[<>]/);
-        expect(oneLine(given)).not.toContain('\n');
-      }),
+      fc.property(
+        fc.string({ unit: 'binary', maxLength: 80 }),
+        fc.integer({ min: 3, max: 60 }),
+        (given, max) => {
+          const plain = cutPlain(given.toWellFormed(), max);
+          const escaped = cutMrkdwn(escapeMrkdwn(displayText(given)), max);
+          expect(plain.length <= max && escaped.length <= max).toBe(true);
+          expect(plain.isWellFormed() && escaped.isWellFormed()).toBe(true);
+          expect(escaped).not.toMatch(/&(?!amp;|lt;|gt;)|[<>]/);
+          expect(oneLine(given)).not.toContain('\n');
+        },
+      ),
     );
   });
 });

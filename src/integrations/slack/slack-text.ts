@@ -11,7 +11,6 @@
 /** Overrides of the reading direction: they could make a title say something else than it does. */
 const directionOverrides = /[\u202A-\u202E\u2066-\u2069]/g;
 // Control characters, the byte order mark and non-characters; \n and \t are dealt with before.
-// oxlint-disable-next-line no-control-regex -- removing them is the purpose
 const invisible = /[\u0000-\u0009\u000B-\u001F\u007F-\u009F\uFEFF\uFFFE\uFFFF]/g;
 const visible = /[^\s\p{C}\p{Z}\p{M}\u115F\u1160\u3164\uFFA0\u2800]/u;
 

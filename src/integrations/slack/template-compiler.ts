@@ -66,7 +66,8 @@ export class TemplateCompiler {
     const condition = '$if' in node ? this.#condition(node['$if'], `${path}.$if`, inner) : undefined;
     const plainNode = Object.fromEntries(Object.entries(node).filter(([key]) => !directives.has(key)));
     const body = this.#record(plainNode, shape, path, inner);
-    const guarded: RenderNode = condition === undefined ? body : (scope) => (condition(scope) ? body(scope) : []);
+    const guarded: RenderNode =
+      condition === undefined ? body : (scope) => (condition(scope) ? body(scope) : []);
     if (list === undefined) return guarded;
     return (scope) => list.of(scope).flatMap((entry) => guarded({ ...scope, [name]: entry }));
   }
@@ -180,7 +181,9 @@ export class TemplateCompiler {
       return template;
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      const filters = message.startsWith('undefined filter') ? `; allowed: ${Object.keys(engine.filters).sort().join(', ')}` : '';
+      const filters = message.startsWith('undefined filter')
+        ? `; allowed: ${Object.keys(engine.filters).toSorted().join(', ')}`
+        : '';
       this.#problems.push(`${path}: ${message}${filters}`);
       return [];
     }

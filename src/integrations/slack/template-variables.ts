@@ -10,7 +10,10 @@ const builtIn = new Set(['size', 'first', 'last']);
  * with it, for people; undefined when it is there. A part that is itself a
  * variable (`words.status[status]`) may be any key.
  */
-export function unknownVariable(segments: readonly Segment[], sample: Record<string, unknown>): string | undefined {
+export function unknownVariable(
+  segments: readonly Segment[],
+  sample: Record<string, unknown>,
+): string | undefined {
   let value: unknown = sample;
   let path = '';
   for (const segment of segments) {
@@ -30,10 +33,15 @@ export function unknownVariable(segments: readonly Segment[], sample: Record<str
   return undefined;
 }
 
-function stepInto(value: unknown, segment: string | number): { known: true; value: unknown } | { known: false } {
+function stepInto(
+  value: unknown,
+  segment: string | number,
+): { known: true; value: unknown } | { known: false } {
   if (Array.isArray(value)) {
     if (segment === 'size') return { known: true, value: value.length };
-    return typeof segment === 'number' || builtIn.has(segment) ? { known: true, value: value[0] } : { known: false };
+    return typeof segment === 'number' || builtIn.has(segment)
+      ? { known: true, value: value[0] }
+      : { known: false };
   }
   if (typeof value === 'string' && segment === 'size') return { known: true, value: value.length };
   if (isRecord(value) && Object.hasOwn(value, segment)) return { known: true, value: value[segment] };

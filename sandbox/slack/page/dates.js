@@ -1,24 +1,20 @@
 /** How the reader's device writes a date token. https://docs.slack.dev/messaging/formatting-message-text#date-formatting */
-export function formatSlackDate(
-  seconds: number,
-  format: string,
-  reader: { locale?: string; timeZone?: string; nowMs: number },
-): string {
+export function formatSlackDate(seconds, format, reader) {
   const at = new Date(seconds * 1000);
   const { locale, timeZone, nowMs } = reader;
-  const write = (options: Intl.DateTimeFormatOptions): string =>
+  const write = (options) =>
     new Intl.DateTimeFormat(locale, { ...options, ...(timeZone === undefined ? {} : { timeZone }) }).format(at);
-  const dateWords: Record<string, Intl.DateTimeFormatOptions> = {
+  const dateWords = {
     date: { year: 'numeric', month: 'long', day: 'numeric' },
     date_short: { year: 'numeric', month: 'short', day: 'numeric' },
     date_long: { weekday: 'long', year: 'numeric', month: 'long', day: 'numeric' },
   };
-  const dayOf = (ms: number): string =>
+  const dayOf = (ms) =>
     new Intl.DateTimeFormat('en-CA', timeZone === undefined ? {} : { timeZone }).format(new Date(ms));
-  const near = [[0, 'today'] as const, [-86_400_000, 'yesterday'] as const, [86_400_000, 'tomorrow'] as const].find(
+  const near = [[0, 'today'], [-86_400_000, 'yesterday'], [86_400_000, 'tomorrow']].find(
     ([shift]) => dayOf(nowMs + shift) === dayOf(at.getTime()),
   )?.[1];
-  return format.replace(/\{(\w+)\}/g, (whole, token: string) => {
+  return format.replace(/\{(\w+)\}/g, (whole, token) => {
     const plain = token.replace(/_pretty$/, '');
     if (token !== plain && near) return near;
     if (dateWords[plain]) return write(dateWords[plain]);
@@ -30,7 +26,7 @@ export function formatSlackDate(
   });
 }
 
-function ago(ms: number, nowMs: number, locale: string | undefined): string {
+function ago(ms, nowMs, locale) {
   const seconds = Math.round((ms - nowMs) / 1000);
   const relative = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
   if (Math.abs(seconds) < 60) return relative.format(seconds, 'second');

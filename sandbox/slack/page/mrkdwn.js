@@ -1,34 +1,22 @@
-/** A piece of formatted text. The page builds elements from it and never HTML, so nothing can slip through. */
-export type Piece =
-  | { kind: 'text'; text: string }
-  | { kind: 'break' }
-  | { kind: 'bold' | 'italic' | 'strike' | 'quote'; children: Piece[] }
-  | { kind: 'code' | 'pre'; text: string }
-  | { kind: 'link'; url: string; label: string }
-  | { kind: 'user' | 'channel' | 'group'; id: string; label: string }
-  | { kind: 'broadcast'; name: string }
-  | { kind: 'date'; seconds: number; format: string; url: string; fallback: string }
-  | { kind: 'emoji'; name: string };
-
 /** Slack's mrkdwn. https://docs.slack.dev/messaging/formatting-message-text */
-export function parseMrkdwn(text: string, options: { verbatim: boolean }): Piece[] {
-  return text.split('```').flatMap((part, index, all): Piece[] => {
+export function parseMrkdwn(text, options) {
+  return text.split('```').flatMap((part, index, all) => {
     if (index % 2 === 1 && index < all.length - 1) return [{ kind: 'pre', text: unescapeText(part.replace(/^\n|\n$/g, '')) }];
     return parseLines(index % 2 === 1 ? '```' + part : part, options);
   });
 }
 
 /** plain_text: only line breaks and emoji mean anything. */
-export function parsePlain(text: string): Piece[] {
-  return text.split('\n').flatMap((line, index): Piece[] => {
+export function parsePlain(text) {
+  return text.split('\n').flatMap((line, index) => {
     const pieces = line.split(/(:[a-z0-9_+-]+:)/).filter((part) => part !== '');
-    const shown = pieces.map((part): Piece => (/^:[a-z0-9_+-]+:$/.test(part) ? { kind: 'emoji', name: part.slice(1, -1) } : { kind: 'text', text: part }));
+    const shown = pieces.map((part) => (/^:[a-z0-9_+-]+:$/.test(part) ? { kind: 'emoji', name: part.slice(1, -1) } : { kind: 'text', text: part }));
     return index === 0 ? shown : [{ kind: 'break' }, ...shown];
   });
 }
 
 /** The link if it leads to the web or to mail; hostile schemes lead nowhere. */
-export function safeUrl(url: string): string | null {
+export function safeUrl(url) {
   try {
     const parsed = new URL(url);
     return ['http:', 'https:', 'mailto:', 'tel:'].includes(parsed.protocol) ? parsed.href : null;
@@ -37,9 +25,9 @@ export function safeUrl(url: string): string | null {
   }
 }
 
-function parseLines(text: string, options: { verbatim: boolean }): Piece[] {
-  const pieces: Piece[] = [];
-  let quoted: Piece[] | null = null;
+function parseLines(text, options) {
+  const pieces = [];
+  let quoted = null;
   for (const [index, line] of text.split('\n').entries()) {
     const quote = /^(?:&gt;|>) ?(.*)$/.exec(line);
     if (quote) {
@@ -58,8 +46,8 @@ function parseLines(text: string, options: { verbatim: boolean }): Piece[] {
 const inline =
   /<([^<>\n]+)>|`([^`\n]+)`|(?<!\w)\*(?! )([^*\n]+?)(?<! )\*(?!\w)|(?<!\w)_(?! )([^_\n]+?)(?<! )_(?!\w)|(?<!\w)~(?! )([^~\n]+?)(?<! )~(?!\w)|:([a-z0-9_+-]+):|(https?:\/\/[^\s<>|]+)/g;
 
-function parseInline(text: string, options: { verbatim: boolean }): Piece[] {
-  const pieces: Piece[] = [];
+function parseInline(text, options) {
+  const pieces = [];
   let at = 0;
   for (const match of text.matchAll(inline)) {
     if (match.index > at) pieces.push({ kind: 'text', text: unescapeText(text.slice(at, match.index)) });
@@ -79,7 +67,7 @@ function parseInline(text: string, options: { verbatim: boolean }): Piece[] {
 }
 
 /** What stands between < and >: a mention, a date or a link. */
-function parseControl(control: string): Piece {
+function parseControl(control) {
   const [target = '', label = ''] = split(control, '|');
   const shown = unescapeText(label);
   if (target.startsWith('@')) return { kind: 'user', id: target.slice(1), label: shown };
@@ -94,11 +82,11 @@ function parseControl(control: string): Piece {
   return { kind: 'text', text: `<${unescapeText(control)}>` };
 }
 
-function split(text: string, separator: string): [string, string] {
+function split(text, separator) {
   const index = text.indexOf(separator);
   return index < 0 ? [text, ''] : [text.slice(0, index), text.slice(index + 1)];
 }
 
-function unescapeText(text: string): string {
+function unescapeText(text) {
   return text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&');
 }

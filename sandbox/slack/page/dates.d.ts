@@ -1,0 +1,5 @@
+export function formatSlackDate(
+  seconds: number,
+  format: string,
+  reader: { locale?: string; timeZone?: string; nowMs: number },
+): string;

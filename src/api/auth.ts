@@ -1,0 +1,75 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { FastifyRequest } from 'fastify';
+import type { Db } from '../db/pool.ts';
+import { findToken, type Role } from './token-store.ts';
+import { ProblemError } from './problem.ts';
+
+/** Who is asking: an API token, by its name and what it may do. */
+export type Caller = { name: string; role: Role; tenant: string };
+
+export type Authenticator = (request: Pick<FastifyRequest, 'headers'>) => Promise<Caller | null>;
+
+/** A revoked token stops working within this time on every process. */
+const cacheForMs = 5_000;
+const cacheSize = 1_000;
+
+/**
+ * Tokens are 256 random bits, so a plain hash is enough to keep them: there is
+ * nothing to guess. Looked up by hash, remembered for a moment.
+ */
+export function createAuthenticator(options: { db: Db; adminToken: string | null; now: () => number }): Authenticator {
+  const cache = new Map<string, { caller: Caller | null; until: number }>();
+  const admin = options.adminToken === null ? null : digest(options.adminToken);
+  return async (request) => {
+    const token = tokenOf(request.headers.authorization);
+    if (token === null) return null;
+    const hash = digest(token);
+    if (admin !== null && timingSafeEqual(hash, admin)) return { name: 'admin', role: 'admin', tenant: '' };
+    const key = hash.toString('base64');
+    const known = cache.get(key);
+    if (known !== undefined && known.until > options.now()) return known.caller;
+    const caller = await findToken(options.db, hash);
+    if (cache.size >= cacheSize) cache.clear();
+    cache.set(key, { caller, until: options.now() + cacheForMs });
+    return caller;
+  };
+}
+
+export function digest(token: string): Buffer {
+  return createHash('sha256').update(token).digest();
+}
+
+/** `Bearer TOKEN`, or the password of `Basic` for senders that know nothing else. */
+function tokenOf(header: string | undefined): string | null {
+  const [, scheme = '', credentials = ''] = /^(\S+)\s+(.+)$/.exec(header?.trim() ?? '') ?? [];
+  if (scheme.toLowerCase() === 'bearer') return credentials.trim();
+  if (scheme.toLowerCase() !== 'basic') return null;
+  const [, password = ''] = /^[^:]*:(.*)$/s.exec(Buffer.from(credentials, 'base64').toString('utf8')) ?? [];
+  return password === '' ? null : password;
+}
+
+const may: Record<Role, readonly Right[]> = {
+  source: ['send'],
+  viewer: ['read'],
+  responder: ['read', 'act', 'send'],
+  admin: ['read', 'act', 'send'],
+};
+export type Right = 'send' | 'read' | 'act';
+
+/** The caller, or a 401/403 that says what is missing. */
+export function requireRight(caller: Caller | null, right: Right): Caller {
+  if (caller === null) {
+    throw new ProblemError(
+      { status: 401, detail: 'A valid API token is needed: Authorization: Bearer TOKEN (gomon token create makes one).' },
+      { 'www-authenticate': 'Bearer realm="gomon"' },
+    );
+  }
+  if (!may[caller.role].includes(right)) {
+    const roles = (Object.keys(may) as Role[]).filter((role) => may[role].includes(right)).join(', ');
+    throw new ProblemError({
+      status: 403,
+      detail: `The token "${caller.name}" has the role ${caller.role}; this needs one of: ${roles}.`,
+    });
+  }
+  return caller;
+}

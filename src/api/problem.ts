@@ -1,0 +1,92 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
+import { databaseTrouble } from '../db/errors.ts';
+import type { Problem } from './contract/common.ts';
+
+/** Every error leaves as `application/problem+json` (RFC 9457); a 5xx never shows what is inside. */
+export class ProblemError extends Error {
+  override readonly name = 'ProblemError';
+  readonly problem: Problem;
+  readonly headers: Record<string, string>;
+
+  constructor(problem: Omit<Problem, 'type' | 'title'> & { title?: string }, headers: Record<string, string> = {}) {
+    super(problem.detail ?? problem.title ?? String(problem.status));
+    this.problem = { type: 'about:blank', title: problem.title ?? titleOf(problem.status), ...problem };
+    this.headers = headers;
+  }
+}
+
+const titles: Record<number, string> = {
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  409: 'Conflict',
+  413: 'Content Too Large',
+  415: 'Unsupported Media Type',
+  422: 'Unprocessable Content',
+  429: 'Too Many Requests',
+  500: 'Internal Server Error',
+  503: 'Service Unavailable',
+};
+
+function titleOf(status: number): string {
+  return titles[status] ?? 'Error';
+}
+
+export function badRequest(detail: string): ProblemError {
+  return new ProblemError({ status: 400, detail });
+}
+
+export function notFound(what: string, id: string): ProblemError {
+  return new ProblemError({ status: 404, detail: `There is no ${what} ${id}.` });
+}
+
+export function conflict(detail: string): ProblemError {
+  return new ProblemError({ status: 409, detail });
+}
+
+/** Nothing was stored; the sender is asked to come again. */
+export function unavailable(detail: string, retryAfterSeconds = 5): ProblemError {
+  return new ProblemError({ status: 503, detail }, { 'retry-after': String(retryAfterSeconds) });
+}
+
+export function sendProblem(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): void {
+  const { problem, headers } = toProblem(error, request);
+  if (problem.status >= 500 && problem.status !== 503) request.log.error({ err: error }, 'a request failed');
+  void reply
+    .headers(headers)
+    .code(problem.status)
+    .type('application/problem+json')
+    .serializer((body: unknown) => JSON.stringify(body))
+    .send({ ...problem, instance: request.url.split('?')[0] });
+}
+
+function toProblem(error: FastifyError | Error, request: FastifyRequest): { problem: Problem; headers: Record<string, string> } {
+  if (error instanceof ProblemError) return { problem: error.problem, headers: error.headers };
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    const errors = error.validation.map((issue) => ({
+      path: `${error.validationContext ?? ''}${issue.instancePath}`,
+      message: issue.message,
+    }));
+    const detail = errors.map((one) => `${one.path}: ${one.message}`).join('; ');
+    return { problem: { type: 'about:blank', title: titleOf(400), status: 400, detail, errors }, headers: {} };
+  }
+  if (databaseTrouble(error) === 'unavailable') {
+    const { problem, headers } = unavailable('The database is not reachable. Nothing was changed; try again.');
+    return { problem, headers };
+  }
+  const status = 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500;
+  const detail = status >= 500 ? 'An unexpected error; its details are in the log.' : detailOf(error, request);
+  return { problem: { type: 'about:blank', title: titleOf(status), status, detail }, headers: {} };
+}
+
+function detailOf(error: FastifyError | Error, request: FastifyRequest): string {
+  const code = 'code' in error ? error.code : undefined;
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    const sent = request.headers['content-length'];
+    return `The body is too large${sent === undefined ? '' : ` (${sent} bytes)`}; at most ${request.routeOptions.bodyLimit} bytes are taken here.`;
+  }
+  return error.message;
+}

@@ -1,0 +1,40 @@
+import type { AlertSource } from '../alerts/source.ts';
+import type { Intake } from '../alerts/intake.ts';
+import type { SourceRules } from '../alerts/source-rules.ts';
+import type { SourceName } from '../alerts/alert.ts';
+import type { Db } from '../db/pool.ts';
+import type { IncidentPolicy } from '../incidents/open.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Routing } from '../notify/route.ts';
+import type { Events } from '../observability/events.ts';
+import type { Log } from '../observability/log.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import type { Authenticator } from './auth.ts';
+import type { Addresses } from './present.ts';
+
+/** What the doors need of the rest of the house; `app.ts` fills it. */
+export type ApiServices = {
+  db: Db;
+  intake: Intake;
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
+  events: Events;
+  authenticate: Authenticator;
+  addresses: Addresses;
+  rulesOf: (source: SourceName) => SourceRules;
+  sources: { grafana: AlertSource; alertmanager: AlertSource; alertmanagerApi: AlertSource };
+  incidentPolicy: IncidentPolicy;
+  routing: Routing;
+  slackSigningSecrets: string[];
+  opsgenieWebhookSecrets: string[];
+  /** Each dependency's state for people; `database` decides readiness. */
+  readiness: () => Promise<Readiness>;
+  limits: { maxBodyBytes: number };
+};
+
+export type Readiness = {
+  ready: boolean;
+  state: 'starting' | 'ready' | 'stopping' | 'database-away';
+  dependencies: Record<string, { state: 'ok' | 'off' | 'failing'; detail?: string }>;
+};

@@ -1,0 +1,166 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
+import { describeSignal } from '../alerts/describe.ts';
+import { storeRefusedDelivery } from '../alerts/delivery-store.ts';
+import type { IntakeEntry, IntakeRefusal, IntakeRequest, IntakeResult } from '../alerts/intake.ts';
+import type { AlertSource, ParsedEntry, SourceRequest } from '../alerts/source.ts';
+import type { SourceName } from '../alerts/alert.ts';
+import { newId } from '../lib/ids.ts';
+import { requireRight } from './auth.ts';
+import { DeliveryAnswer } from './contract/alert.ts';
+import { Problem } from './contract/common.ts';
+import { ProblemError, unavailable } from './problem.ts';
+import { keepRawBodies, keptHeaders, rawBody } from './raw-body.ts';
+import type { ApiServices } from './services.ts';
+
+/**
+ * The doors of Grafana, Alertmanager and Prometheus. Verified on the exact bytes
+ * before anything is parsed, answered after the commit. Overload and database
+ * trouble are 503, never 429: their senders give up on 429 (Alertmanager) or do
+ * not look at it at all (Grafana), and retry on 5xx.
+ */
+export function sourceWebhooks(services: ApiServices): FastifyPluginCallbackZod {
+  return (app, _options, done) => {
+    keepRawBodies(app);
+    const { grafana, alertmanager, alertmanagerApi } = services.sources;
+    const schema = (summary: string) => ({
+      tags: ['sources'],
+      summary,
+      response: { 200: DeliveryAnswer, default: Problem },
+    });
+    const bodyLimit = services.limits.maxBodyBytes;
+    app.route({
+      method: ['POST', 'PUT'],
+      url: '/api/v1/webhooks/grafana',
+      bodyLimit,
+      schema: schema('Grafana webhook contact point (unified alerting and legacy)'),
+      handler: async (request) => answerOf(await receive(services, grafana, request)),
+    });
+    app.route({
+      method: ['POST', 'PUT'],
+      url: '/api/v1/webhooks/alertmanager',
+      bodyLimit,
+      schema: schema('Alertmanager webhook_config'),
+      handler: async (request) => answerOf(await receive(services, alertmanager, request)),
+    });
+    app.post(
+      '/api/v2/alerts',
+      { bodyLimit, schema: schema("Alertmanager's own API: Prometheus and Grafana can send here directly") },
+      async (request, reply) => answerLikeAlertmanager(await receive(services, alertmanagerApi, request), reply),
+    );
+    done();
+  };
+}
+
+async function receive(services: ApiServices, source: AlertSource, request: FastifyRequest): Promise<IntakeResult> {
+  const receivedAt = services.clock.now();
+  const sourceRequest: SourceRequest = { headers: request.headers, rawBody: rawBody(request), receivedAt };
+  const { sender, tenant } = await verified(services, source, sourceRequest, request);
+  const raw = {
+    contentType: request.headers['content-type']?.slice(0, 200) ?? null,
+    headers: keptHeaders(request),
+    body: sourceRequest.rawBody,
+  };
+  const parsed = source.parse(sourceRequest);
+  if (!parsed.ok) {
+    services.metrics.alertsReceived.inc({ source: source.name, outcome: 'rejected' });
+    const id = newId();
+    await storeRefusedDelivery(services.db, { id, source: source.name, sender, receivedAt, raw, reason: parsed.reason });
+    throw new ProblemError({ status: 400, detail: `${parsed.reason} (kept as delivery ${id})` });
+  }
+  return submit(services, {
+    source: source.name,
+    sender,
+    door: 'webhook',
+    receivedAt,
+    entries: describeEntries(services, source.name, tenant, parsed.format, parsed.entries),
+    raw,
+  });
+}
+
+/** A signature where the source has one configured, else an API token. */
+async function verified(
+  services: ApiServices,
+  source: AlertSource,
+  sourceRequest: SourceRequest,
+  request: FastifyRequest,
+): Promise<{ sender: string; tenant: string }> {
+  const verification = source.verify?.(sourceRequest);
+  if (verification === undefined) {
+    const caller = requireRight(await services.authenticate(request), 'send');
+    return { sender: `token:${caller.name}`, tenant: caller.tenant };
+  }
+  if (!verification.ok) throw new ProblemError({ status: 401, detail: verification.reason });
+  return { sender: 'signature', tenant: '' };
+}
+
+export function describeEntries(
+  services: ApiServices,
+  source: SourceName,
+  tenant: string,
+  format: string,
+  entries: ParsedEntry[],
+): IntakeEntry[] {
+  const rules = services.rulesOf(source);
+  return entries.map((entry): IntakeEntry => {
+    if (!entry.ok) return entry;
+    const described = describeSignal(entry.signal, rules, source);
+    if (described.unknownSeverity) services.metrics.unknownSeverity.inc({ source });
+    described.decisions.unshift({ stage: 'parse', outcome: entry.signal.status, reason: `read as ${format}` });
+    return { ok: true, signal: tenant === '' ? described : { ...described, tenant: joinTenants(tenant, described.tenant) } };
+  });
+}
+
+/** The token's tenant keeps two senders apart whose organisations have the same number. */
+function joinTenants(token: string, organisation: string): string {
+  return organisation === '' ? token : `${token}/${organisation}`;
+}
+
+export async function submit(services: ApiServices, request: IntakeRequest): Promise<IntakeResult> {
+  return accepted(await services.intake.submit(request));
+}
+
+export function accepted(result: IntakeResult | IntakeRefusal): IntakeResult {
+  if (result.ok) return result;
+  switch (result.reason) {
+    case 'full':
+      throw unavailable('More alerts wait to be stored than the intake queue takes. Nothing was stored; send again.', 2);
+    case 'stopping':
+      throw unavailable('The service is stopping. Nothing was stored; send again.', 5);
+    case 'unavailable':
+      throw unavailable('The database is not reachable. Nothing was stored; send again.');
+    default:
+      return result.reason satisfies never;
+  }
+}
+
+function answerOf(result: IntakeResult): DeliveryAnswer {
+  const count = (outcome: string): number => result.results.filter((entry) => entry.outcome === outcome).length;
+  return {
+    deliveryId: result.deliveryId,
+    received: result.results.length,
+    created: count('created'),
+    updated: count('updated'),
+    resolved: count('resolved'),
+    ignored: count('ignored'),
+    rejected: result.results.flatMap((entry, index) =>
+      entry.outcome === 'rejected' ? [{ index, reason: entry.reason ?? 'refused' }] : [],
+    ),
+  };
+}
+
+/** Alertmanager answers 400 when any alert of the request is invalid, and has stored the others all the same. */
+function answerLikeAlertmanager(result: IntakeResult, reply: FastifyReply): DeliveryAnswer {
+  const answer = answerOf(result);
+  if (answer.rejected.length === 0) return answer;
+  const reasons = answer.rejected.map(({ index, reason }) => `alert ${index}: ${reason}`).join('; ');
+  const stored = answer.received - answer.rejected.length;
+  throw new ProblemError(
+    {
+      status: 400,
+      detail: `${reasons} (the other ${stored} were stored as delivery ${answer.deliveryId})`,
+      errors: answer.rejected.map(({ index, reason }) => ({ path: `[${index}]`, message: reason })),
+    },
+    reply.getHeaders() as Record<string, string>,
+  );
+}

@@ -1,0 +1,70 @@
+import { randomBytes } from 'node:crypto';
+import type { Db } from '../db/pool.ts';
+import { newId } from '../lib/ids.ts';
+import { digest } from './auth.ts';
+
+export const roles = ['source', 'viewer', 'responder', 'admin'] as const;
+export type Role = (typeof roles)[number];
+
+export type ListedToken = { name: string; role: Role; tenant: string; createdAt: Date; revokedAt: Date | null };
+
+/** Makes a token. It is answered once and kept only as a hash. `null` when the name is taken. */
+export async function createToken(
+  db: Db,
+  wanted: { name: string; role: Role; tenant: string },
+  now: Date,
+): Promise<string | null> {
+  const token = `gomon_${randomBytes(32).toString('base64url')}`;
+  const made = await db
+    .insertInto('api_tokens')
+    .values({
+      id: newId(),
+      name: wanted.name,
+      role: wanted.role,
+      tenant: wanted.tenant,
+      token_hash: digest(token),
+      created_at: now,
+      revoked_at: null,
+    })
+    .onConflict((conflict) => conflict.column('name').doNothing())
+    .returning('id')
+    .executeTakeFirst();
+  return made === undefined ? null : token;
+}
+
+export async function listTokens(db: Db): Promise<ListedToken[]> {
+  const rows = await db
+    .selectFrom('api_tokens')
+    .select(['name', 'role', 'tenant', 'created_at', 'revoked_at'])
+    .orderBy('created_at')
+    .execute();
+  return rows.map((row) => ({
+    name: row.name,
+    role: row.role,
+    tenant: row.tenant,
+    createdAt: row.created_at,
+    revokedAt: row.revoked_at,
+  }));
+}
+
+/** False when there is no such token in use. */
+export async function revokeToken(db: Db, name: string, now: Date): Promise<boolean> {
+  const revoked = await db
+    .updateTable('api_tokens')
+    .set({ revoked_at: now })
+    .where('name', '=', name)
+    .where('revoked_at', 'is', null)
+    .returning('id')
+    .executeTakeFirst();
+  return revoked !== undefined;
+}
+
+export async function findToken(db: Db, hash: Buffer): Promise<{ name: string; role: Role; tenant: string } | null> {
+  const row = await db
+    .selectFrom('api_tokens')
+    .select(['name', 'role', 'tenant'])
+    .where('token_hash', '=', hash)
+    .where('revoked_at', 'is', null)
+    .executeTakeFirst();
+  return row ?? null;
+}

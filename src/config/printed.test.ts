@@ -1,0 +1,103 @@
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { effectiveSettings } from './effective.ts';
+import { loadConfig } from './load.ts';
+import { nearest } from './nearest.ts';
+import { checkReport } from './problem.ts';
+import { publicUrlOf, Settings } from './settings.ts';
+import { settingsJsonSchema } from './settings-schema.ts';
+import { sourceRulesOf } from './source-settings.ts';
+
+describe('effectiveSettings', () => {
+  it('shows what is in force and no secret', async () => {
+    const env = {
+      DATABASE_URL: 'postgresql://gomon:hidden1@db:5432/gomon?password=hidden2',
+      SLACK_BOT_TOKEN: 'hidden3',
+      GRAFANA_WEBHOOK_SECRET: 'hidden4,hidden5',
+      GOMON_HOST: '0.0.0.0',
+    };
+    const loaded = await loadConfig({ env, cwd: '/nowhere' });
+    if (!loaded.ok) throw new Error(checkReport(loaded.problems));
+    const text = effectiveSettings(loaded.config);
+    expect(text).not.toContain('hidden');
+    expect(text).toContain(
+      '# environment: DATABASE_URL, GOMON_HOST, GRAFANA_WEBHOOK_SECRET, SLACK_BOT_TOKEN\n',
+    );
+    expect(parse(text)).toMatchObject({
+      server: { host: '0.0.0.0', publicUrl: 'http://localhost:8080', adminToken: null },
+      database: { url: 'postgresql://gomon:***@db:5432/gomon?password=***', dataDir: '/nowhere/data' },
+      slack: { botToken: '***', appToken: null },
+      sources: { grafana: { webhookSecret: '*** (2)' } },
+    });
+  });
+});
+
+describe('checkReport', () => {
+  it('tells path, place, finding, what is allowed and the remedy', () => {
+    const problem = {
+      path: 'log.level',
+      where: 'gomon.yaml:3:3',
+      found: '"loud"',
+      allowed: 'one of a, b',
+      remedy: 'correct it',
+    };
+    expect(checkReport([problem])).toBe(
+      'The settings have 1 problem.\n\nlog.level (gomon.yaml:3:3)\n  found:   "loud"\n  allowed: one of a, b\n  remedy:  correct it\n',
+    );
+  });
+});
+
+describe('settingsJsonSchema', () => {
+  it('knows defaults, limits, and secrets as references only', () => {
+    const { properties } = settingsJsonSchema();
+    expect(properties?.['server']?.properties?.['port']).toMatchObject({ default: 8080, maximum: 65_535 });
+    expect(properties?.['slack']?.properties?.['botToken']).toMatchObject({
+      type: 'string',
+      pattern: '^file:',
+    });
+    expect(properties?.['incidents']?.properties?.['autoCreate']?.default).toEqual(['P0', 'P1']);
+  });
+});
+
+describe('sourceRulesOf', () => {
+  const { sources } = Settings.parse({
+    sources: { grafana: { severity: { words: { P1: ['Page'], P2: ['critical'] }, default: 'P2' } } },
+  });
+
+  it('moves the words of the operator and keeps the others', () => {
+    const { severityWords, defaultSeverity } = sourceRulesOf(sources, 'grafana');
+    expect(severityWords.P2).toContain('critical');
+    expect(severityWords.P1).not.toContain('critical');
+    expect(severityWords.P1).toEqual(expect.arrayContaining(['crit', 'Page']));
+    expect(severityWords.P1).not.toContain('page');
+    expect(defaultSeverity).toBe('P2');
+  });
+
+  it('leaves other sources alone', () => {
+    expect(sourceRulesOf(sources, 'api').severityWords.P1).toContain('critical');
+  });
+});
+
+describe('publicUrlOf', () => {
+  const server = Settings.parse({}).server;
+  it.each([
+    [{}, undefined, 'http://127.0.0.1:8080'],
+    [{}, 4321, 'http://127.0.0.1:4321'],
+    [{ host: '::1' }, undefined, 'http://[::1]:8080'],
+    [{ host: '0.0.0.0' }, undefined, 'http://localhost:8080'],
+    [{ publicUrl: 'https://alerts.example.com/gomon/' }, 4321, 'https://alerts.example.com/gomon'],
+  ])('%j at %s is %s', (given, port, url) => {
+    expect(publicUrlOf({ ...server, ...given }, port)).toBe(url);
+  });
+});
+
+describe('nearest', () => {
+  it.each([
+    ['prot', 'port'],
+    ['pool_size', 'poolSize'],
+    ['datadir', 'dataDir'],
+    ['completely', undefined],
+  ])('%s means %s', (name, meant) => {
+    expect(nearest(name, ['host', 'port', 'poolSize', 'dataDir'])).toBe(meant);
+  });
+});

@@ -1,0 +1,116 @@
+import { z } from 'zod';
+import { secretNames, secretPlaces } from './secrets.ts';
+import { Settings } from './settings.ts';
+
+/** As much of JSON Schema as ours uses. */
+export type JsonSchema = {
+  $schema?: string;
+  title?: string;
+  description?: string;
+  type?: string | string[];
+  enum?: unknown[];
+  format?: string;
+  pattern?: string;
+  examples?: unknown[];
+  default?: unknown;
+  minimum?: number;
+  maximum?: number;
+  minItems?: number;
+  properties?: Record<string, JsonSchema>;
+  additionalProperties?: boolean | JsonSchema;
+  items?: JsonSchema;
+  anyOf?: JsonSchema[];
+};
+
+let cached: JsonSchema | undefined;
+
+/** The JSON Schema of gomon.yaml, for editors; secrets are there as references to files. */
+export function settingsJsonSchema(): JsonSchema {
+  if (cached !== undefined) return structuredClone(cached);
+  const schema = z.toJSONSchema(Settings, { io: 'input' }) as JsonSchema;
+  schema.title = 'GoMon Alerting settings';
+  for (const name of secretNames) {
+    const place = secretPlaces[name];
+    const reference: JsonSchema = { type: 'string', pattern: '^file:' };
+    const steps = place.path.split('.');
+    const last = steps.pop() ?? '';
+    let parent = schema;
+    for (const step of steps) parent = parent.properties?.[step] ?? parent;
+    (parent.properties ??= {})[last] = {
+      description: `${place.description} ${place.variable}, or here a file: reference.`,
+      ...(place.many ? { anyOf: [reference, { type: 'array', items: reference }] } : reference),
+    };
+  }
+  cached = schema;
+  return structuredClone(schema);
+}
+
+/** The schema of what stands at a place; undefined where there is no such setting. */
+export function schemaAt(schema: JsonSchema, path: readonly PropertyKey[]): JsonSchema | undefined {
+  const [step, ...rest] = path;
+  if (step === undefined) return schema;
+  const variants = schema.anyOf ?? [schema];
+  for (const variant of variants) {
+    const own = typeof step === 'number' ? variant.items : variant.properties?.[String(step)];
+    const open = typeof variant.additionalProperties === 'object' ? variant.additionalProperties : undefined;
+    const next = own ?? (typeof step === 'number' ? undefined : open);
+    const found = next && schemaAt(next, rest);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+/** What a schema allows, in words: "a whole number from 1 to 500". */
+export function allowedText(schema: JsonSchema): string {
+  if (schema.anyOf) return allowedByAny(schema.anyOf);
+  if (schema.enum)
+    return schema.enum.length === 1
+      ? shownValue(schema.enum[0])
+      : `one of ${schema.enum.map(shownValue).join(', ')}`;
+  if (Array.isArray(schema.type)) return schema.type.join(', ');
+  switch (schema.type) {
+    case 'integer':
+    case 'number':
+      return `${schema.type === 'integer' ? 'a whole number' : 'a number'}${rangeText(schema)}`;
+    case 'string':
+      return stringText(schema);
+    case 'boolean':
+      return 'true or false';
+    case 'array':
+      return `${schema.minItems === undefined ? 'a list' : 'a list that is not empty'}${schema.items ? ` (each ${allowedText(schema.items)})` : ''}`;
+    case 'object':
+      return schema.properties
+        ? `settings: ${Object.keys(schema.properties).join(', ')}`
+        : 'name: value pairs';
+    case 'null':
+      return 'null';
+    case undefined:
+    default:
+      return 'something else';
+  }
+}
+
+function allowedByAny(variants: JsonSchema[]): string {
+  const [first, second] = variants;
+  // One value, or a list of such: said once.
+  if (variants.length === 2 && first && second?.type === 'array')
+    return `${allowedText(first)}, or a list of such`;
+  return [...new Set(variants.map(allowedText))].join(', or ');
+}
+
+function rangeText({ minimum, maximum }: JsonSchema): string {
+  if (minimum !== undefined && maximum !== undefined) return ` from ${minimum} to ${maximum}`;
+  if (minimum !== undefined) return `, at least ${minimum}`;
+  return maximum === undefined ? '' : `, at most ${maximum}`;
+}
+
+function stringText(schema: JsonSchema): string {
+  if (schema.format === 'uri') return 'an address that begins with http:// or https://';
+  if (schema.pattern === '^file:') return 'a file: reference';
+  const example = schema.examples?.[0];
+  return example === undefined ? 'text' : `text such as ${shownValue(example)}`;
+}
+
+function shownValue(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}

@@ -1,0 +1,223 @@
+import { z } from 'zod';
+import {
+  Channel,
+  FilePath,
+  listOf,
+  matchConditions,
+  Proxy,
+  Responder,
+  Severity,
+  WebUrl,
+  Word,
+} from './setting-types.ts';
+import { SourcesSettings } from './source-settings.ts';
+
+/**
+ * Every setting with its default, its limits and its explanation: the settings
+ * check, the printed settings and the JSON Schema all come from here. Secrets are
+ * not settings, they stand in `secrets.ts`. Units are part of the names.
+ */
+
+const Server = z.strictObject({
+  host: z.string().min(1).max(255).default('127.0.0.1').describe('Address to listen on. GOMON_HOST.'),
+  port: z.int().min(0).max(65_535).default(8_080).describe('Port to listen on; 0: any free one. GOMON_PORT.'),
+  publicUrl: WebUrl.nullable()
+    .default(null)
+    .describe('The address at which people and vendors reach us; null: http://HOST:PORT. GOMON_PUBLIC_URL.'),
+  trustedProxies: listOf(Proxy)
+    .prefault([])
+    .describe('Addresses or networks of reverse proxies whose X-Forwarded-For is believed.'),
+  rateLimit: z
+    .strictObject({
+      requestsPerSecond: z.number().min(0.1).max(100_000).default(100).describe('Sustained, per API token.'),
+      burst: z.int().min(1).max(1_000_000).default(500).describe('How many may come at once.'),
+    })
+    .prefault({})
+    .describe('For people and their tools; sources are held by backpressure instead.'),
+});
+
+const Log = z.strictObject({
+  level: z
+    .enum(['debug', 'info', 'warn', 'error'])
+    .default('info')
+    .describe('The least grave lines written. GOMON_LOG_LEVEL.'),
+  format: z
+    .enum(['json', 'pretty'])
+    .default('json')
+    .describe('json for machines; pretty needs pino-pretty installed.'),
+});
+
+const Database = z.strictObject({
+  dataDir: FilePath.default('./data').describe(
+    'Folder of the embedded PostgreSQL, used when no database URL is set. GOMON_DATA_DIR.',
+  ),
+  poolSize: z.int().min(2).max(500).default(20).describe('Most connections of one process.'),
+});
+
+const Slack = z.strictObject({
+  apiUrl: WebUrl.default('https://slack.com/api/').describe('Base of the Web API. SLACK_API_URL.'),
+  channels: z
+    .strictObject({
+      critical: Channel.default('#alert-critical').describe('P0 and P1.'),
+      default: Channel.default('#k8s-healthchecks').describe('P2 to P4.'),
+      development: Channel.default('#monitoring-dev').describe(
+        'Label environment dev, development, test or staging, whatever the severity.',
+      ),
+    })
+    .prefault({})
+    .describe('Where alerts go that fit no route.'),
+  routes: z
+    .array(z.strictObject({ ...matchConditions, channel: Channel.describe('Where alerts go that fit.') }))
+    .max(1_000)
+    .default([])
+    .describe('The first route whose conditions all fit decides; before the channels above.'),
+  unlinkedUsers: z
+    .enum(['act', 'read'])
+    .default('act')
+    .describe('What people in Slack may do whose account is not linked by e-mail.'),
+  templateFile: FilePath.nullable()
+    .default(null)
+    .describe("A card template of one's own; null: the built-in one."),
+  pace: z
+    .strictObject({
+      burstPerChannel: z.int().min(1).max(1_000).default(20).describe('Posts to one channel at once.'),
+      postsPerSecondPerChannel: z
+        .number()
+        .min(0.01)
+        .max(100)
+        .default(1)
+        .describe('Posts to one channel after that.'),
+      editBurst: z.int().min(1).max(10_000).default(40).describe('Edits in the workspace at once.'),
+      editsPerMinute: z
+        .number()
+        .min(1)
+        .max(100_000)
+        .default(50)
+        .describe('Edits in the workspace after that.'),
+    })
+    .prefault({})
+    .describe("How fast we write. Slack's own limits are about these; more brings refusals."),
+});
+
+const Incidents = z.strictObject({
+  autoCreate: listOf(Severity)
+    .prefault(['P0', 'P1'])
+    .describe('Severities that open an incident by themselves; []: none.'),
+  assignment: z
+    .array(
+      z.strictObject({
+        ...matchConditions,
+        responders: z.array(Responder).min(1).max(50).describe('Who is told.'),
+      }),
+    )
+    .max(1_000)
+    .default([])
+    .describe(
+      "Who is told of an incident: the first line whose conditions all fit decides; none: the provider's own routing.",
+    ),
+});
+
+const Opsgenie = z.strictObject({
+  apiUrl: WebUrl.default('https://api.opsgenie.com').describe(
+    'The region of the account; https://api.eu.opsgenie.com for Europe. OPSGENIE_API_URL.',
+  ),
+  mode: z.enum(['alert', 'incident']).default('alert').describe('What an incident of ours becomes there.'),
+  webUrl: WebUrl.nullable()
+    .default(null)
+    .describe('Base of the pages people open; null: guessed from apiUrl.'),
+  timeoutSeconds: z.number().min(1).max(120).default(10).describe('For one call.'),
+  impactedServices: listOf(Word).prefault([]).describe('Ids of services; mode incident only.'),
+});
+
+const Jaeger = z.strictObject({
+  queryUrl: WebUrl.nullable()
+    .default(null)
+    .describe('The query API; null: traces are only linked to. JAEGER_QUERY_URL.'),
+  uiUrl: WebUrl.nullable()
+    .default(null)
+    .describe('The address people open; null: the query API. JAEGER_UI_URL.'),
+});
+
+const Kubernetes = z.strictObject({
+  mode: z.enum(['auto', 'off']).default('auto').describe('off: never look for a cluster. GOMON_KUBERNETES.'),
+  kubeconfig: FilePath.nullable()
+    .default(null)
+    .describe('Its path; null: the in-cluster account. KUBECONFIG.'),
+  namespaces: listOf(Word)
+    .prefault(['monitoring', 'kube-system', 'ingress-nginx'])
+    .describe('Namespaces that are watched.'),
+});
+
+const Intake = z.strictObject({
+  maxBodyBytes: z
+    .int()
+    .min(1_024)
+    .max(100 * 1_024 * 1_024)
+    .default(10 * 1_024 * 1_024)
+    .describe('The largest body a source may send.'),
+  queueLimitAlerts: z
+    .int()
+    .min(100)
+    .max(10_000_000)
+    .default(20_000)
+    .describe('Alerts that may wait for a commit before sources are asked to come again (503).'),
+  alertsPerCommit: z.int().min(1).max(100_000).default(1_000).describe('Most alerts in one transaction.'),
+});
+
+export const Settings = z.strictObject({
+  server: Server.prefault({}).describe('Our HTTP door.'),
+  log: Log.prefault({}).describe('What the service writes about itself.'),
+  database: Database.prefault({}).describe('Where everything is kept.'),
+  sources: SourcesSettings.prefault({}).describe('How the alerts of each source are read.'),
+  slack: Slack.prefault({}).describe('Where people are told.'),
+  incidents: Incidents.prefault({}).describe('When an incident is opened, and for whom.'),
+  opsgenie: Opsgenie.prefault({}).describe('The incident provider.'),
+  jaeger: Jaeger.prefault({}).describe('Traces.'),
+  kubernetes: Kubernetes.prefault({}).describe('The cluster that is watched.'),
+  intake: Intake.prefault({}).describe('Limits of the way in.'),
+  history: z
+    .strictObject({
+      retentionDays: z.int().min(1).max(3_650).default(30).describe('How long archived alerts are kept.'),
+    })
+    .prefault({})
+    .describe('The archive.'),
+  deliveries: z
+    .strictObject({
+      retentionDays: z
+        .int()
+        .min(1)
+        .max(365)
+        .default(14)
+        .describe('How long what arrived is kept, byte for byte.'),
+    })
+    .prefault({})
+    .describe('Raw deliveries.'),
+  spool: z
+    .strictObject({
+      dir: FilePath.nullable()
+        .default(null)
+        .describe('Folder that takes deliveries while the database is away; null: off.'),
+    })
+    .prefault({})
+    .describe('For a database that is down.'),
+});
+export type Settings = z.output<typeof Settings>;
+
+/** Settings that are paths: relative ones count from the settings file, those of the environment from the working folder. */
+export const pathSettings = [
+  'database.dataDir',
+  'slack.templateFile',
+  'kubernetes.kubeconfig',
+  'spool.dir',
+] as const;
+
+/**
+ * The address at which people and vendors reach us, without a slash at its end.
+ * @param port the port really bound, where the setting says "any"
+ */
+export function publicUrlOf(server: Settings['server'], port: number = server.port): string {
+  if (server.publicUrl !== null) return server.publicUrl.replace(/\/+$/, '');
+  // "All addresses" is nothing one can open.
+  const host = ['0.0.0.0', '::', '[::]'].includes(server.host) ? 'localhost' : server.host;
+  return `http://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`;
+}

@@ -1,0 +1,165 @@
+import { randomInt } from 'node:crypto';
+import { EventEmitter } from 'node:events';
+import { Logger as GraphileLogger, type Runner, run, type TaskList, type WorkerEvents } from 'graphile-worker';
+import pg from 'pg';
+import { type TaskName, type TaskPayloads, tasks } from './catalog.ts';
+
+/** What does the work of each kind of job. Given up when its time is over or the worker is killed. */
+export type Handlers = {
+  [Name in TaskName]: (payload: TaskPayloads[Name], signal: AbortSignal) => Promise<void>;
+};
+
+export type JobWorkerOptions = {
+  pool: pg.Pool;
+  url: string;
+  handlers: Handlers;
+  concurrency: number;
+  onFailure: (failure: { task: string; attempts: number; final: boolean; error: unknown }) => void;
+  onTrouble: (error: unknown) => void;
+};
+
+/**
+ * Runs jobs. When the database goes away the runner ends; this starts it again
+ * until it is stopped.
+ *
+ * A job that a killed process held would stay locked for hours: every worker
+ * therefore holds an advisory lock under its name for as long as its connection
+ * lives, and jobs of names whose lock is free are given back (`releaseOrphans`).
+ */
+export class JobWorker {
+  readonly #options: JobWorkerOptions;
+  #runner: Runner | null = null;
+  #presence: pg.Client | null = null;
+  #supervision: Promise<void> | null = null;
+  #stopping = false;
+  #pause: { end: () => void } | null = null;
+
+  constructor(options: JobWorkerOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#supervision ??= this.#supervise();
+  }
+
+  /** Takes nothing more, gives running jobs a few seconds, then hands them back. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#pause?.end();
+    await this.#runner?.stop().catch(() => undefined);
+    await this.#supervision;
+  }
+
+  async #supervise(): Promise<void> {
+    while (!this.#stopping) {
+      try {
+        await this.#runOnce();
+      } catch (error) {
+        if (!this.#stopping) this.#options.onTrouble(error);
+      }
+      await this.#presence?.end().catch(() => undefined);
+      this.#presence = null;
+      this.#runner = null;
+      if (!this.#stopping) await this.#wait(1_000);
+    }
+  }
+
+  async #runOnce(): Promise<void> {
+    const presence = new pg.Client({
+      connectionString: this.#options.url,
+      application_name: 'gomon worker presence',
+      connectionTimeoutMillis: 3_000,
+      keepAlive: true,
+    });
+    presence.on('error', () => void this.#runner?.stop().catch(() => undefined));
+    await presence.connect();
+    this.#presence = presence;
+    await releaseOrphans(this.#options.pool);
+    const names: string[] = [];
+    const events: WorkerEvents = new EventEmitter();
+    events.on('worker:create', ({ worker }) => names.push(worker.workerId));
+    this.#watchFailures(events);
+    const runner = await run({
+      pgPool: this.#options.pool,
+      taskList: this.#taskList(),
+      concurrency: this.#options.concurrency,
+      noHandleSignals: true,
+      pollInterval: 1_000,
+      events,
+      logger: new GraphileLogger(() => () => undefined),
+      preset: { worker: { gracefulShutdownAbortTimeout: 5_000 } },
+    });
+    this.#runner = runner;
+    for (const name of names) await presence.query('SELECT pg_advisory_lock($1, hashtext($2))', [presenceSpace, name]);
+    if (this.#stopping) await runner.stop();
+    await runner.promise;
+  }
+
+  #watchFailures(events: WorkerEvents): void {
+    events.on('job:error', ({ job, error }) => {
+      const final = job.attempts >= job.max_attempts;
+      this.#options.onFailure({ task: job.task_identifier, attempts: job.attempts, final, error });
+    });
+  }
+
+  #taskList(): TaskList {
+    const list: TaskList = {};
+    for (const name of Object.keys(tasks) as TaskName[]) {
+      const handle = this.#options.handlers[name] as (payload: unknown, signal: AbortSignal) => Promise<void>;
+      list[name] = async (payload, helpers) => {
+        const signal = AbortSignal.any([AbortSignal.timeout(tasks[name].timeoutMs), helpers.abortSignal]);
+        await handle(payload, signal);
+      };
+    }
+    return list;
+  }
+
+  #wait(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#pause = {
+        end: () => {
+          clearTimeout(timer);
+          resolve();
+        },
+      };
+    });
+  }
+}
+
+/** First half of the two-part advisory locks under which workers are present. */
+const presenceSpace = 7_306;
+
+/** A worker that has just been made may not hold its lock yet. */
+const presentAfterSeconds = 10;
+
+/** Gives back the jobs of workers that are not there any more. Answers how many workers. */
+export async function releaseOrphans(pool: pg.Pool): Promise<number> {
+  const released = await pool.query<{ count: number }>(
+    `WITH holders AS MATERIALIZED (
+       SELECT DISTINCT locked_by FROM graphile_worker._private_jobs
+       WHERE locked_at < now() - make_interval(secs => $2)
+     ), dead AS MATERIALIZED (
+       SELECT locked_by FROM holders WHERE pg_try_advisory_xact_lock($1, hashtext(locked_by))
+     )
+     SELECT count(*)::int AS count, graphile_worker.force_unlock_workers(array_agg(locked_by)) FROM dead HAVING count(*) > 0`,
+    [presenceSpace, presentAfterSeconds],
+  );
+  return released.rows[0]?.count ?? 0;
+}
+
+/** Jobs that wait or run, by kind, and the age of the oldest that could run. */
+export async function pendingJobs(pool: pg.Pool): Promise<{ task: string; count: number; oldestSeconds: number }[]> {
+  const rows = await pool.query<{ task: string; count: number; oldest: number }>(
+    `SELECT t.identifier AS task, count(j.id)::int AS count,
+       coalesce(extract(epoch FROM now() - min(j.run_at) FILTER (WHERE j.run_at <= now())), 0)::float8 AS oldest
+     FROM graphile_worker._private_tasks t LEFT JOIN graphile_worker._private_jobs j ON j.task_id = t.id AND j.attempts < j.max_attempts
+     GROUP BY t.identifier`,
+  );
+  return rows.rows.map((row) => ({ task: row.task, count: row.count, oldestSeconds: Math.max(0, row.oldest) }));
+}
+
+/** A pause that differs between processes, so that their timers do not march in step. */
+export function jittered(ms: number): number {
+  return ms + randomInt(Math.max(1, Math.round(ms / 10)));
+}

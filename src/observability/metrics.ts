@@ -1,0 +1,104 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from '@prometheus-io/client';
+
+const seconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60];
+
+export type Metrics = ReturnType<typeof createMetrics>;
+
+/** All metrics of the service in a registry of their own, so that two instances in one process do not mix. */
+export function createMetrics() {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  return {
+    registry,
+    alertsReceived: new Counter({
+      name: 'gomon_alerts_received_total',
+      help: 'Alerts in requests from sources, by what became of them.',
+      labelNames: ['source', 'outcome'],
+      registers,
+    }),
+    unknownSeverity: new Counter({
+      name: 'gomon_alerts_unknown_severity_total',
+      help: 'Alerts whose severity word is missing or not in the table.',
+      labelNames: ['source'],
+      registers,
+    }),
+    alertProcessing: new Histogram({
+      name: 'gomon_alert_processing_seconds',
+      help: 'From a request received in full to its commit.',
+      buckets: seconds,
+      registers,
+    }),
+    intakeQueue: new Gauge({
+      name: 'gomon_intake_queued_alerts',
+      help: 'Alerts waiting for a commit.',
+      registers,
+    }),
+    notificationLatency: new Histogram({
+      name: 'gomon_notification_latency_seconds',
+      help: 'From a request received in full to its first message accepted by Slack.',
+      labelNames: ['severity'],
+      buckets: seconds,
+      registers,
+    }),
+    notifications: new Counter({
+      name: 'gomon_notifications_total',
+      help: 'Sends by channel and outcome.',
+      labelNames: ['channel', 'outcome'],
+      registers,
+    }),
+    notificationsPending: new Gauge({
+      name: 'gomon_notifications_pending',
+      help: 'Messages not in their wanted state yet.',
+      registers,
+    }),
+    incidentSync: new Counter({
+      name: 'gomon_incident_sync_total',
+      help: 'Commands to the incident provider by outcome.',
+      labelNames: ['provider', 'outcome'],
+      registers,
+    }),
+    jobsPending: new Gauge({
+      name: 'gomon_jobs_pending',
+      help: 'Jobs that wait or run.',
+      labelNames: ['task'],
+      registers,
+    }),
+    jobsOldest: new Gauge({
+      name: 'gomon_jobs_oldest_seconds',
+      help: 'Age of the oldest job that could run.',
+      registers,
+    }),
+    jobFailures: new Counter({
+      name: 'gomon_job_failures_total',
+      help: 'Failed runs of jobs; final ones are not tried again.',
+      labelNames: ['task', 'final'],
+      registers,
+    }),
+    httpRequestDuration: new Histogram({
+      name: 'gomon_http_request_duration_seconds',
+      help: 'Requests answered, by route.',
+      labelNames: ['method', 'route', 'status'],
+      buckets: seconds,
+      registers,
+    }),
+    dbPool: new Gauge({
+      name: 'gomon_db_pool_connections',
+      help: 'Connections of the pool by state.',
+      labelNames: ['state'],
+      registers,
+    }),
+    circuitOpen: new Gauge({
+      name: 'gomon_circuit_open',
+      help: '1 while calls to the target are held back.',
+      labelNames: ['target'],
+      registers,
+    }),
+    actions: new Counter({
+      name: 'gomon_actions_total',
+      help: 'What people did, by action and door.',
+      labelNames: ['action', 'door'],
+      registers,
+    }),
+  };
+}
