@@ -11,6 +11,9 @@ const referenceData = process.env['GOMON_REFERENCE_DATA'];
 if (referenceData !== undefined && referenceData !== '')
   process.env['GOMON_REFERENCE_DATA'] = path.resolve(referenceData);
 
+/** Coverage says something about the whole run only: not about one file, one project, or a watch. */
+const isWholeRun = process.argv.slice(2).join(' ') === 'run';
+
 const database = { globalSetup: ['test/support/postgres-server.ts'] };
 
 export default defineConfig({
@@ -18,7 +21,7 @@ export default defineConfig({
     maxWorkers: 2,
     reporters: ['default', './test/support/summary-reporter.ts'],
     coverage: {
-      enabled: true,
+      enabled: isWholeRun,
       provider: 'v8',
       include: ['src/**/*.ts'],
       exclude: ['**/*.test.ts'],

@@ -8,14 +8,22 @@ import type { JsonObject } from './json.ts';
 export type Surface = 'message' | 'modal' | 'home';
 export type { Issue };
 
-const everywhere = ['actions', 'card', 'context', 'divider', 'header', 'image', 'input', 'rich_text', 'section', 'video'];
+const everywhere = [
+  'actions',
+  'card',
+  'context',
+  'divider',
+  'header',
+  'image',
+  'input',
+  'rich_text',
+  'section',
+  'video',
+];
+const messagesOnly = ['container', 'context_actions', 'data_visualization', 'markdown', 'plan', 'task_card'];
 /** https://docs.slack.dev/blocks.json; the alert block is for modals alone. `file` cannot be posted at all. */
 const allowed: Record<Surface, ReadonlySet<string>> = {
-  message: new Set([
-    ...everywhere,
-    ...['carousel', 'container', 'context_actions', 'data_table', 'data_visualization'],
-    ...['markdown', 'plan', 'table', 'task_card'],
-  ]),
+  message: new Set(everywhere.concat(messagesOnly, 'carousel', 'data_table', 'table')),
   modal: new Set([...everywhere, 'alert']),
   home: new Set([...everywhere, 'carousel', 'data_table', 'table']),
 };
@@ -97,10 +105,12 @@ function checkIds(blocks: readonly unknown[], at: string, report: Report): void 
     for (const element of interactiveElements(block)) {
       const actionId = element['action_id'];
       if (typeof actionId !== 'string') continue;
-      if (actionIds.has(actionId)) report(pointer, `\`action_id\` "${actionId}" already exists for another element`);
+      if (actionIds.has(actionId))
+        report(pointer, `\`action_id\` "${actionId}" already exists for another element`);
       actionIds.add(actionId);
     }
-    if (Array.isArray(block['child_blocks'])) checkIds(block['child_blocks'], `${pointer}/child_blocks`, report);
+    if (Array.isArray(block['child_blocks']))
+      checkIds(block['child_blocks'], `${pointer}/child_blocks`, report);
   }
 }
 

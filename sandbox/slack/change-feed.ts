@@ -42,7 +42,10 @@ export class ChangeFeed {
           fail(new Error('the condition waited for could not be evaluated', { cause }));
         }
       };
-      const timer = setTimeout(() => fail(new Error(`not seen within ${timeoutMs} ms: ${String(predicate)}`)), timeoutMs);
+      const timer = setTimeout(
+        () => fail(new Error(`not seen within ${timeoutMs} ms: ${String(predicate)}`)),
+        timeoutMs,
+      );
       const waiter: Waiter = { check, fail };
       this.#waiters.add(waiter);
       check();

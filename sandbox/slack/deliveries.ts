@@ -17,7 +17,11 @@ export type DeliverySettings = {
   eventRetryDelaysMs: readonly number[];
 };
 
-type Outgoing = Pick<Delivery, 'kind' | 'type' | 'payload'> & { url: string; contentType: string; body: string };
+type Outgoing = Pick<Delivery, 'kind' | 'type' | 'payload'> & {
+  url: string;
+  contentType: string;
+  body: string;
+};
 
 const mostAnswerBytes = 1_000_000;
 
@@ -48,7 +52,14 @@ export class Deliveries {
   interaction(payload: JsonObject): Promise<Delivery> {
     const body = new URLSearchParams({ payload: JSON.stringify(payload) }).toString();
     const url = this.#target().interactionsUrl;
-    return this.#attempt({ kind: 'interaction', type: String(payload['type']), payload, url, contentType: form, body });
+    return this.#attempt({
+      kind: 'interaction',
+      type: String(payload['type']),
+      payload,
+      url,
+      contentType: form,
+      body,
+    });
   }
 
   /** A slash command: a flat form. Never repeated. */
@@ -62,7 +73,9 @@ export class Deliveries {
   /** An event envelope as JSON. Answers with the first attempt; the repetitions go on by themselves. */
   async event(envelope: JsonObject): Promise<Delivery> {
     const inner = envelope['event'];
-    const type = isObject(inner) ? `${String(envelope['type'])}:${String(inner['type'])}` : String(envelope['type']);
+    const type = isObject(inner)
+      ? `${String(envelope['type'])}:${String(inner['type'])}`
+      : String(envelope['type']);
     const outgoing: Outgoing = {
       kind: 'event',
       type,
@@ -83,7 +96,8 @@ export class Deliveries {
   }
 
   #target(): DeliveryTargets {
-    if (!this.#targets) throw new Error('the sandbox does not know where to deliver: call deliverTo(baseUrl) first');
+    if (!this.#targets)
+      throw new Error('the sandbox does not know where to deliver: call deliverTo(baseUrl) first');
     return this.#targets;
   }
 
@@ -120,7 +134,11 @@ export class Deliveries {
 const form = 'application/x-www-form-urlencoded';
 
 /** https://docs.slack.dev/authentication/verifying-requests-from-slack */
-export function signatureHeaders(secret: string, timestampSeconds: number, body: string): Record<string, string> {
+export function signatureHeaders(
+  secret: string,
+  timestampSeconds: number,
+  body: string,
+): Record<string, string> {
   const digest = createHmac('sha256', secret).update(`v0:${timestampSeconds}:${body}`).digest('hex');
   return { 'x-slack-request-timestamp': String(timestampSeconds), 'x-slack-signature': `v0=${digest}` };
 }
@@ -147,7 +165,12 @@ function post(
       finish({ status: 0, body: '', failure: timeout.signal.aborted ? 'http_timeout' : 'connection_failed' });
     const send = url.startsWith('https:') ? httpsRequest : httpRequest;
     const signal = AbortSignal.any([closing, timeout.signal]);
-    const options = { method: 'POST', agent: false, signal, headers: { ...headers, 'content-length': Buffer.byteLength(body) } };
+    const options = {
+      method: 'POST',
+      agent: false,
+      signal,
+      headers: { ...headers, 'content-length': Buffer.byteLength(body) },
+    };
     const request = send(url, options, (response) => {
       const chunks: Buffer[] = [];
       let size = 0;

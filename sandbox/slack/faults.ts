@@ -11,7 +11,15 @@ export type FaultRule = {
   /** How many calls it hits; 1 by default. */
   times?: number;
 } & (
-  | { kind: 'http-500' | 'html-200' | 'reset' | 'reset-after-applying' | 'timeout-before' | 'timeout-after-applying' }
+  | {
+      kind:
+        | 'http-500'
+        | 'html-200'
+        | 'reset'
+        | 'reset-after-applying'
+        | 'timeout-before'
+        | 'timeout-after-applying';
+    }
   /** `retryAfterSeconds: null` leaves the header out. */
   | { kind: 'rate-limit'; retryAfterSeconds: number | null }
   | { kind: 'ok-false'; error: string }

@@ -3,7 +3,16 @@ import { newSecret } from './ids.ts';
 import { isObject, parseJson, stringField } from './json.ts';
 import type { JsonObject } from './json.ts';
 import type { Channel, Delivery, User, View } from './model.ts';
-import { blockActions, commandFields, elementsOf, eventEnvelope, findElement, verificationToken, viewClosed, viewSubmission } from './payloads.ts';
+import {
+  blockActions,
+  commandFields,
+  elementsOf,
+  eventEnvelope,
+  findElement,
+  verificationToken,
+  viewClosed,
+  viewSubmission,
+} from './payloads.ts';
 import type { Place } from './payloads.ts';
 import type { ResponseUrls } from './response-urls.ts';
 import type { SlackState } from './state.ts';
@@ -45,16 +54,24 @@ export class Interactions {
     const blocks = holder ? holder.blocks : 'view' in place ? elementsOf(place.view) : [];
     const clicked = findElement(blocks, holder?.attachments ?? [], click.actionId, click.blockId);
     if (!clicked) throw new Error(`there is no ${click.actionId} to click there`);
-    const responseUrl = holder && responseUrls.issue({
-      kind: 'actions',
-      channelId: holder.channelId,
-      userId: user.id,
-      source: 'message' in place ? { message: place.message } : 'ephemeral' in place ? { ephemeral: place.ephemeral } : null,
-    });
+    const responseUrl =
+      holder &&
+      responseUrls.issue({
+        kind: 'actions',
+        channelId: holder.channelId,
+        userId: user.id,
+        source:
+          'message' in place
+            ? { message: place.message }
+            : 'ephemeral' in place
+              ? { ephemeral: place.ephemeral }
+              : null,
+      });
     const triggerId = triggers.issue(state.app.teamId, user.id, state.now());
     const payload = blockActions(state, { user, clicked, value: click.value, place, triggerId, responseUrl });
     const delivery = await deliveries.interaction(payload);
-    if (!delivery.ok) state.refuse('block_actions', delivery.failure ?? 'http_error', `answered ${delivery.status}`, payload);
+    if (!delivery.ok)
+      state.refuse('block_actions', delivery.failure ?? 'http_error', `answered ${delivery.status}`, payload);
     if ('message' in place) {
       place.message.failedClick = delivery.ok ? null : (delivery.failure ?? 'http_error');
       state.feed.changed();
@@ -63,7 +80,9 @@ export class Interactions {
   }
 
   /** `delivery` is null when the client itself found inputs missing and sent nothing. */
-  async submit(submission: Submission): Promise<{ delivery: Delivery | null; errors: Record<string, string> }> {
+  async submit(
+    submission: Submission,
+  ): Promise<{ delivery: Delivery | null; errors: Record<string, string> }> {
     const { state, deliveries, triggers } = this.#parts;
     const view = this.#openView(submission.viewId);
     const user = this.#person(submission.user ?? view.userId);
@@ -90,7 +109,12 @@ export class Interactions {
     const { state, deliveries, triggers, responseUrls } = this.#parts;
     const user = this.#person(command.user);
     const channel = this.#channel(command.channel);
-    const responseUrl = responseUrls.issue({ kind: 'commands', channelId: channel.id, userId: user.id, source: null });
+    const responseUrl = responseUrls.issue({
+      kind: 'commands',
+      channelId: channel.id,
+      userId: user.id,
+      source: null,
+    });
     const triggerId = triggers.issue(state.app.teamId, user.id, state.now());
     const fields = commandFields(state, user, channel, { ...command, responseUrl, triggerId });
     const delivery = await deliveries.command(fields);
@@ -113,9 +137,14 @@ export class Interactions {
     const payload = { token: verificationToken, challenge, type: 'url_verification' };
     const delivery = await this.#parts.deliveries.event(payload);
     const body = delivery.body.trim();
-    const echoed = [body, stringField(parseJson(body), 'challenge'), new URLSearchParams(body).get('challenge')];
+    const echoed = [
+      body,
+      stringField(parseJson(body), 'challenge'),
+      new URLSearchParams(body).get('challenge'),
+    ];
     const challengeMatched = delivery.ok && echoed.includes(challenge);
-    if (!challengeMatched) this.#parts.state.refuse('event', 'challenge_failed', `answered ${delivery.status}`, payload);
+    if (!challengeMatched)
+      this.#parts.state.refuse('event', 'challenge_failed', `answered ${delivery.status}`, payload);
     return { ...delivery, challengeMatched };
   }
 
@@ -135,10 +164,18 @@ export class Interactions {
       attachments: [],
       metadata: null,
     });
-    const shared = { user: user.id, text: input.text, ts: message.ts, channel: channel.id, team: state.app.teamId, event_ts: message.ts };
+    const shared = {
+      user: user.id,
+      text: input.text,
+      ts: message.ts,
+      channel: channel.id,
+      team: state.app.teamId,
+      event_ts: message.ts,
+    };
     const thread = input.threadTs === undefined ? {} : { thread_ts: input.threadTs };
     if (channel.kind === 'im') this.announce({ type: 'message', ...shared, ...thread, channel_type: 'im' });
-    else if (input.text.includes(`<@${state.app.botUserId}>`)) this.announce({ type: 'app_mention', ...shared, ...thread });
+    else if (input.text.includes(`<@${state.app.botUserId}>`))
+      this.announce({ type: 'app_mention', ...shared, ...thread });
     return message.ts;
   }
 
@@ -187,8 +224,21 @@ export class Interactions {
   /** Slack shows the answer's body to the person who typed the command, or says that it failed. */
   #showCommandAnswer(delivery: Delivery, channel: Channel, user: User): void {
     const { state } = this.#parts;
-    const show = (text: string, blocks: JsonObject[], attachments: JsonObject[], origin: 'command' | 'client'): void => {
-      state.addEphemeral({ channelId: channel.id, userId: user.id, threadTs: null, text, blocks, attachments, origin });
+    const show = (
+      text: string,
+      blocks: JsonObject[],
+      attachments: JsonObject[],
+      origin: 'command' | 'client',
+    ): void => {
+      state.addEphemeral({
+        channelId: channel.id,
+        userId: user.id,
+        threadTs: null,
+        text,
+        blocks,
+        attachments,
+        origin,
+      });
     };
     if (!delivery.ok) {
       const reason = delivery.failure === 'http_timeout' ? 'operation_timeout' : 'dispatch_failed';

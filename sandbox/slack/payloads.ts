@@ -56,7 +56,9 @@ export function blockActions(
     container: containerOf(place, clicked.attachmentId),
     trigger_id: triggerId,
     ...(channel ? { channel: { id: channel.id, name: channelNameFor(channel) } } : {}),
-    ...('message' in place ? { message: apiMessage(state, place.message, { allMetadata: true }), state: { values: {} } } : {}),
+    ...('message' in place
+      ? { message: apiMessage(state, place.message, { allMetadata: true }), state: { values: {} } }
+      : {}),
     ...('ephemeral' in place ? { state: { values: {} } } : {}),
     ...('view' in place ? { view: apiView(state, place.view, place.values) } : {}),
     ...(responseUrl ? { response_url: responseUrl } : {}),
@@ -78,14 +80,36 @@ function containerOf(place: Place, attachmentId: number | null): JsonObject {
   };
 }
 
-function actionOf(state: SlackState, { block, element }: ClickedElement, value: string | undefined): JsonObject {
-  const { confirm: _confirm, accessibility_label: _label, url: _url, options: _options, option_groups: _groups, ...kept } = element;
+function actionOf(
+  state: SlackState,
+  { block, element }: ClickedElement,
+  value: string | undefined,
+): JsonObject {
+  const {
+    confirm: _confirm,
+    accessibility_label: _label,
+    url: _url,
+    options: _options,
+    option_groups: _groups,
+    ...kept
+  } = element;
   const chosen = element['type'] === 'button' ? {} : stateOf(element, value ?? null);
   const micros = String(Math.floor(state.now() % 1000) * 1000).padStart(6, '0');
-  return { ...kept, ...chosen, block_id: block['block_id'], action_ts: `${Math.floor(state.now() / 1000)}.${micros}` };
+  return {
+    ...kept,
+    ...chosen,
+    block_id: block['block_id'],
+    action_ts: `${Math.floor(state.now() / 1000)}.${micros}`,
+  };
 }
 
-export function viewSubmission(state: SlackState, user: User, view: View, values: JsonObject, triggerId: string): JsonObject {
+export function viewSubmission(
+  state: SlackState,
+  user: User,
+  view: View,
+  values: JsonObject,
+  triggerId: string,
+): JsonObject {
   return {
     type: 'view_submission',
     ...sender(state, user),
@@ -96,7 +120,12 @@ export function viewSubmission(state: SlackState, user: User, view: View, values
 }
 
 export function viewClosed(state: SlackState, user: User, view: View, values: JsonObject): JsonObject {
-  return { type: 'view_closed', ...sender(state, user), view: apiView(state, view, values), is_cleared: false };
+  return {
+    type: 'view_closed',
+    ...sender(state, user),
+    view: apiView(state, view, values),
+    is_cleared: false,
+  };
 }
 
 export function commandFields(
@@ -132,12 +161,21 @@ export function eventEnvelope(state: SlackState, inner: JsonObject): JsonObject 
     context_team_id: app.teamId,
     context_enterprise_id: null,
     api_app_id: app.appId,
-    event: { event_ts: `${Math.floor(now / 1000)}.${String(Math.floor(now % 1000) * 1000).padStart(6, '0')}`, ...inner },
+    event: {
+      event_ts: `${Math.floor(now / 1000)}.${String(Math.floor(now % 1000) * 1000).padStart(6, '0')}`,
+      ...inner,
+    },
     type: 'event_callback',
     event_id: newId('Ev'),
     event_time: Math.floor(now / 1000),
     authorizations: [
-      { enterprise_id: null, team_id: app.teamId, user_id: app.botUserId, is_bot: true, is_enterprise_install: false },
+      {
+        enterprise_id: null,
+        team_id: app.teamId,
+        user_id: app.botUserId,
+        is_bot: true,
+        is_enterprise_install: false,
+      },
     ],
     is_ext_shared_channel: false,
     event_context: `4-${newSecret(32)}`,

@@ -75,8 +75,10 @@ export class RateLimits {
 }
 
 function ruleOf(numbers: LimitNumbers, method: string): { capacity: number; perMs: number } | null {
-  if (method === 'chat.postMessage') return { capacity: numbers.postBurst, perMs: numbers.postsPerSecond / 1000 };
-  if (method === 'chat.update') return { capacity: numbers.updateBurst, perMs: numbers.updatesPerMinute / 60_000 };
+  if (method === 'chat.postMessage')
+    return { capacity: numbers.postBurst, perMs: numbers.postsPerSecond / 1000 };
+  if (method === 'chat.update')
+    return { capacity: numbers.updateBurst, perMs: numbers.updatesPerMinute / 60_000 };
   const tier = tiers[method];
   return tier ? { capacity: numbers[`${tier}Burst`], perMs: perMinute[tier] / 60_000 } : null;
 }

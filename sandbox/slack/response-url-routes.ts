@@ -9,7 +9,10 @@ export function responseUrlRoutes(responseUrls: ResponseUrls): (scope: FastifyIn
     scope.post('/hooks/*', (request, reply) => {
       const path = request.url.split('?')[0] ?? '';
       const { status, body } = responseUrls.use(path, typeof request.body === 'string' ? request.body : '');
-      return reply.code(status).type(status === 200 ? 'text/html' : 'application/json').send(body);
+      return reply
+        .code(status)
+        .type(status === 200 ? 'text/html' : 'application/json')
+        .send(body);
     });
   };
 }

@@ -61,7 +61,8 @@ export class ResponseUrls {
     if ('error' in content) return content.error;
     const { given } = content;
     if (given.text === undefined && !given.blocks?.length && !given.attachments?.length) return 'no_text';
-    if (args['replace_original'] === true && target.source) return this.#replaceOriginal(target.source, given, args);
+    if (args['replace_original'] === true && target.source)
+      return this.#replaceOriginal(target.source, given, args);
     const threadTs = typeof args['thread_ts'] === 'string' ? args['thread_ts'] : null;
     const parts = {
       channelId: target.channelId,
@@ -72,15 +73,29 @@ export class ResponseUrls {
     };
     const { botUserId, botId } = this.#state.app;
     if (args['response_type'] === 'in_channel') {
-      this.#state.addMessage({ ...parts, isBroadcast: false, userId: botUserId, botId, metadata: given.metadata ?? null });
+      this.#state.addMessage({
+        ...parts,
+        isBroadcast: false,
+        userId: botUserId,
+        botId,
+        metadata: given.metadata ?? null,
+      });
     } else {
       this.#state.addEphemeral({ ...parts, userId: target.userId, origin: 'response_url' });
     }
     return null;
   }
 
-  #replaceOriginal(source: NonNullable<Target['source']>, given: GivenContent, args: JsonObject): string | null {
-    const content = { text: given.text ?? textOfBlocksOnly, blocks: given.blocks ?? [], attachments: given.attachments ?? [] };
+  #replaceOriginal(
+    source: NonNullable<Target['source']>,
+    given: GivenContent,
+    args: JsonObject,
+  ): string | null {
+    const content = {
+      text: given.text ?? textOfBlocksOnly,
+      blocks: given.blocks ?? [],
+      attachments: given.attachments ?? [],
+    };
     if ('ephemeral' in source) {
       // Only the person sees it, and it stays so.
       if (args['response_type'] === 'in_channel') return 'invalid_response_type';

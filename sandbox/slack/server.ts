@@ -9,7 +9,16 @@ import { newId } from './ids.ts';
 import { Interactions } from './interactions.ts';
 import type { Click, Command, Submission } from './interactions.ts';
 import type { JsonObject } from './json.ts';
-import type { ApiCall, Channel, Delivery, Ephemeral, MessageWithReplies, Refusal, User, View } from './model.ts';
+import type {
+  ApiCall,
+  Channel,
+  Delivery,
+  Ephemeral,
+  MessageWithReplies,
+  Refusal,
+  User,
+  View,
+} from './model.ts';
 import { RateLimits } from './rate-limits.ts';
 import type { LimitSetting } from './rate-limits.ts';
 import { responseUrlRoutes } from './response-url-routes.ts';
@@ -107,11 +116,11 @@ const standardUsers = [
 ];
 
 /** The scopes the app's manifest asks for. */
-const standardScopes: readonly string[] = [
-  ...['app_mentions:read', 'channels:history', 'channels:join', 'channels:read', 'chat:write', 'chat:write.public'],
-  ...['commands', 'groups:history', 'groups:read', 'im:history', 'im:read', 'im:write', 'links:read', 'links:write'],
-  ...['reactions:write', 'usergroups:read', 'users:read', 'users:read.email'],
-];
+const standardScopes: readonly string[] = (
+  'app_mentions:read channels:history channels:join channels:read chat:write chat:write.public commands ' +
+  'groups:history groups:read im:history im:read im:write links:read links:write reactions:write ' +
+  'usergroups:read users:read users:read.email'
+).split(' ');
 
 /** Starts a Slack workspace on loopback with one app installed. It refuses what Slack refuses. */
 export async function startSlackSandbox(options: SlackSandboxOptions): Promise<SlackSandbox> {
@@ -187,7 +196,8 @@ function newState(options: SlackSandboxOptions): SlackState {
     botName: 'GoMon',
   };
   const state = new SlackState(app, options.now ?? Date.now);
-  for (const user of options.users ?? standardUsers) state.users.push({ id: newId('U'), isBot: false, ...user });
+  for (const user of options.users ?? standardUsers)
+    state.users.push({ id: newId('U'), isBot: false, ...user });
   state.users.push({ id: app.botUserId, name: 'gomon', realName: 'GoMon', email: '', isBot: true });
   for (const channel of options.channels ?? standardChannels) addChannel(state, channel);
   return state;
@@ -245,7 +255,8 @@ function actions(interactions: Interactions) {
     event: (inner: JsonObject) => interactions.event(inner),
     urlVerification: () => interactions.urlVerification(),
     openHome: (user?: string) => interactions.openHome(user),
-    say: (input: { channel: string; text: string; user?: string; threadTs?: string }) => interactions.say(input),
+    say: (input: { channel: string; text: string; user?: string; threadTs?: string }) =>
+      interactions.say(input),
   };
 }
 
@@ -273,7 +284,13 @@ function administration(state: SlackState, interactions: Interactions) {
       const channel = change(key, { botIsMember: false });
       const kind = channel.kind === 'private' ? 'G' : 'C';
       const { botUserId: user, teamId: team } = state.app;
-      interactions.announce({ type: 'member_left_channel', user, channel: channel.id, channel_type: kind, team });
+      interactions.announce({
+        type: 'member_left_channel',
+        user,
+        channel: channel.id,
+        channel_type: kind,
+        team,
+      });
     },
     inviteBot: (key: string) => {
       change(key, { botIsMember: true });

@@ -1,6 +1,16 @@
 import { ChangeFeed } from './change-feed.ts';
 import { newId, Timestamps } from './ids.ts';
-import type { ApiCall, Channel, Delivery, Ephemeral, Message, MessageWithReplies, Refusal, User, View } from './model.ts';
+import type {
+  ApiCall,
+  Channel,
+  Delivery,
+  Ephemeral,
+  Message,
+  MessageWithReplies,
+  Refusal,
+  User,
+  View,
+} from './model.ts';
 
 /** The app under test, as Slack knows it. */
 export type AppIdentity = {
@@ -15,7 +25,15 @@ export type AppIdentity = {
 
 export type NewMessage = Pick<
   Message,
-  'channelId' | 'threadTs' | 'isBroadcast' | 'userId' | 'botId' | 'text' | 'blocks' | 'attachments' | 'metadata'
+  | 'channelId'
+  | 'threadTs'
+  | 'isBroadcast'
+  | 'userId'
+  | 'botId'
+  | 'text'
+  | 'blocks'
+  | 'attachments'
+  | 'metadata'
 >;
 
 export type MessageContent = Pick<Message, 'text' | 'blocks' | 'attachments' | 'metadata'>;

@@ -6,7 +6,7 @@ import { inputsOf } from './view-values.ts';
 import { addView, isFailure, readView, replaceView } from './web-api/views.ts';
 
 /** The key of an error that belongs to no input. */
-export const wholeForm = '';
+const wholeForm = '';
 const trouble = 'We had some trouble connecting. Try again?';
 const deepestStack = 3;
 
@@ -25,22 +25,33 @@ export function answerSubmission(state: SlackState, view: View, delivery: Delive
   if (!isObject(answer)) return refuse('invalid_response', 'the answer is neither empty nor a JSON object');
   switch (answer['response_action']) {
     case undefined:
-      return Object.keys(answer).length === 0 ? close(state, [view]) : refuse('invalid_response', 'no response_action');
+      return Object.keys(answer).length === 0
+        ? close(state, [view])
+        : refuse('invalid_response', 'no response_action');
     case 'clear':
-      return close(state, state.views.filter((each) => each.rootId === view.rootId));
+      return close(
+        state,
+        state.views.filter((each) => each.rootId === view.rootId),
+      );
     case 'errors':
-      return errorsOf(view, answer) ?? refuse('invalid_errors', 'errors must be texts by block_id of input blocks');
+      return (
+        errorsOf(view, answer) ?? refuse('invalid_errors', 'errors must be texts by block_id of input blocks')
+      );
     case 'update':
     case 'push': {
       const definition = readView(state, answer['view'], 'modal', view);
-      if (isFailure(definition)) return refuse(definition.error, JSON.stringify(definition['response_metadata'] ?? ''));
+      if (isFailure(definition))
+        return refuse(definition.error, JSON.stringify(definition['response_metadata'] ?? ''));
       if (answer['response_action'] === 'update') replaceView(state, view, definition);
       else if (stackOf(state, view).length >= deepestStack) return refuse('push_limit_reached', '');
       else addView(state, { type: 'modal', userId: view.userId, definition, previous: view });
       return {};
     }
     default:
-      return refuse('invalid_response', `unknown response_action ${JSON.stringify(answer['response_action'])}`);
+      return refuse(
+        'invalid_response',
+        `unknown response_action ${JSON.stringify(answer['response_action'])}`,
+      );
   }
 }
 
@@ -49,7 +60,10 @@ function errorsOf(view: View, answer: JsonObject): Record<string, string> | null
   if (!isObject(errors) || Object.keys(errors).length === 0) return null;
   const known = new Set(inputsOf(view.definition).map((each) => each.blockId));
   const entries = Object.entries(errors);
-  if (!entries.every((entry): entry is [string, string] => known.has(entry[0]) && typeof entry[1] === 'string')) return null;
+  if (
+    !entries.every((entry): entry is [string, string] => known.has(entry[0]) && typeof entry[1] === 'string')
+  )
+    return null;
   return Object.fromEntries(entries);
 }
 

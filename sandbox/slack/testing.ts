@@ -15,11 +15,22 @@ export function startTestSandbox(options: Partial<SlackSandboxOptions> = {}): Pr
 }
 
 /** A Web API call as the SDK makes it: a form, with structured arguments JSON-encoded in their fields. */
-export async function callForm(sandbox: SlackSandbox, method: string, args: JsonObject = {}, token = botToken): Promise<Response> {
-  const fields = Object.entries(args).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]);
+export async function callForm(
+  sandbox: SlackSandbox,
+  method: string,
+  args: JsonObject = {},
+  token = botToken,
+): Promise<Response> {
+  const fields = Object.entries(args).map(([name, value]) => [
+    name,
+    typeof value === 'string' ? value : JSON.stringify(value),
+  ]);
   return fetch(sandbox.apiUrl + method, {
     method: 'POST',
-    headers: { 'content-type': 'application/x-www-form-urlencoded', ...(token ? { authorization: `Bearer ${token}` } : {}) },
+    headers: {
+      'content-type': 'application/x-www-form-urlencoded',
+      ...(token ? { authorization: `Bearer ${token}` } : {}),
+    },
     body: new URLSearchParams(Object.fromEntries(fields) as Record<string, string>).toString(),
   });
 }
@@ -41,20 +52,25 @@ export type Service = {
 
 /** A service behind the three webhooks. `answer: 'silence'` never answers, 'break' drops the connection. */
 export async function startService(
-  answer: (request: Received, count: number) => Reply | 'silence' | 'break' | Promise<Reply> = () => ({}),
+  answer: (request: Received, count: number) => Reply | "silence" | "break" = () => ({}),
 ): Promise<Service> {
   const received: Received[] = [];
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
-      const seen = { path: request.url ?? '', headers: request.headers, body: Buffer.concat(chunks).toString('utf8') };
+      const seen = {
+        path: request.url ?? '',
+        headers: request.headers,
+        body: Buffer.concat(chunks).toString('utf8'),
+      };
       received.push(seen);
       void Promise.resolve(answer(seen, received.length)).then((reply) => {
         if (reply === 'silence') return;
         if (reply === 'break') return void request.socket.destroy();
         const body = reply.json === undefined ? (reply.body ?? '') : JSON.stringify(reply.json);
-        const type: Record<string, string> = reply.json === undefined ? {} : { 'content-type': 'application/json' };
+        const type: Record<string, string> =
+          reply.json === undefined ? {} : { 'content-type': 'application/json' };
         response.writeHead(reply.status ?? 200, { ...type, ...reply.headers }).end(body);
       });
     });
@@ -63,7 +79,8 @@ export async function startService(
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     received,
-    lastPayload: () => JSON.parse(new URLSearchParams(received.at(-1)?.body).get('payload') ?? '{}') as JsonObject,
+    lastPayload: () =>
+      JSON.parse(new URLSearchParams(received.at(-1)?.body).get('payload') ?? '{}') as JsonObject,
     close: () =>
       new Promise((resolve) => {
         server.closeAllConnections();
@@ -88,6 +105,11 @@ export const noteModal: JsonObject = {
   title: plain('Add a note'),
   submit: plain('Add'),
   blocks: [
-    { type: 'input', block_id: 'note', label: plain('Note'), element: { type: 'plain_text_input', action_id: 'text' } },
+    {
+      type: 'input',
+      block_id: 'note',
+      label: plain('Note'),
+      element: { type: 'plain_text_input', action_id: 'text' },
+    },
   ],
 };

@@ -17,32 +17,60 @@ const place = z.union([
   z.object({ ephemeralId: z.string() }),
   z.object({ viewId: z.string(), values: values.optional() }),
 ]);
-const what = z.object({ actionId: z.string(), blockId: z.string().optional(), value: z.string().optional(), user: z.string() });
+const what = z.object({
+  actionId: z.string(),
+  blockId: z.string().optional(),
+  value: z.string().optional(),
+  user: z.string(),
+});
 const clickBody = z.intersection(what, place);
 const submitBody = z.object({ viewId: z.string(), values, user: z.string() });
-const commandBody = z.object({ command: z.string(), text: z.string(), channel: z.string(), user: z.string() });
-const sayBody = z.object({ channel: z.string(), text: z.string(), user: z.string(), threadTs: z.string().optional() });
+const commandBody = z.object({
+  command: z.string(),
+  text: z.string(),
+  channel: z.string(),
+  user: z.string(),
+});
+const sayBody = z.object({
+  channel: z.string(),
+  text: z.string(),
+  user: z.string(),
+  threadTs: z.string().optional(),
+});
 
 /** The page and what it calls. Only for a person at this machine: it must not be reachable from other sites. */
-export function uiRoutes({ state, interactions, baseUrl }: UiParts): (scope: FastifyInstance) => Promise<void> {
+export function uiRoutes({
+  state,
+  interactions,
+  baseUrl,
+}: UiParts): (scope: FastifyInstance) => Promise<void> {
   return async (scope) => {
     scope.addHook('onRequest', async (request, reply) => {
       const { origin } = request.headers;
-      if (origin !== undefined && origin !== baseUrl() && origin !== baseUrl().replace('127.0.0.1', 'localhost')) {
+      if (
+        origin !== undefined &&
+        origin !== baseUrl() &&
+        origin !== baseUrl().replace('127.0.0.1', 'localhost')
+      ) {
         await reply.code(403).send({ ok: false, failure: 'only the page itself may call this' });
       }
     });
     scope.setErrorHandler((error, _request, reply) => {
-      const failure = error instanceof z.ZodError ? 'the page sent something unexpected' : String((error as Error).message);
+      const failure =
+        error instanceof z.ZodError ? 'the page sent something unexpected' : (error as Error).message;
       return reply.code(400).send({ ok: false, failure });
     });
     scope.get('/', (_request, reply) => sendPage(reply));
-    scope.get('/ui/state', (request) => snapshot(state, z.object({ user: z.string().optional() }).parse(request.query).user));
+    scope.get('/ui/state', (request) =>
+      snapshot(state, z.object({ user: z.string().optional() }).parse(request.query).user),
+    );
     scope.get('/ui/events', (request, reply) => stream(state, reply, request.raw));
 
     scope.post('/ui/click', async (request) => {
       // exactOptionalPropertyTypes: an absent field has to stay absent.
-      const click = JSON.parse(JSON.stringify(clickBody.parse(request.body))) as Parameters<Interactions['click']>[0];
+      const click = JSON.parse(JSON.stringify(clickBody.parse(request.body))) as Parameters<
+        Interactions['click']
+      >[0];
       return outcome(await interactions.click(click));
     });
     scope.post('/ui/submit', async (request) => {
@@ -53,7 +81,9 @@ export function uiRoutes({ state, interactions, baseUrl }: UiParts): (scope: Fas
       await interactions.closeView(z.object({ viewId: z.string() }).parse(request.body).viewId);
       return { ok: true };
     });
-    scope.post('/ui/command', async (request) => outcome(await interactions.command(commandBody.parse(request.body))));
+    scope.post('/ui/command', async (request) =>
+      outcome(await interactions.command(commandBody.parse(request.body))),
+    );
     scope.post('/ui/home', async (request) =>
       outcome(await interactions.openHome(z.object({ user: z.string() }).parse(request.body).user)),
     );
@@ -71,7 +101,12 @@ export function uiRoutes({ state, interactions, baseUrl }: UiParts): (scope: Fas
   };
 }
 
-function outcome(delivery: Delivery): { ok: boolean; failure: string | null; status: number; latencyMs: number } {
+function outcome(delivery: Delivery): {
+  ok: boolean;
+  failure: string | null;
+  status: number;
+  latencyMs: number;
+} {
   const { ok, failure, status, latencyMs } = delivery;
   return { ok, failure, status, latencyMs };
 }
@@ -79,7 +114,10 @@ function outcome(delivery: Delivery): { ok: boolean; failure: string | null; sta
 function sendPage(reply: FastifyReply): FastifyReply {
   const nonce = randomBytes(16).toString('base64');
   const policy = `default-src 'none'; script-src 'nonce-${nonce}'; style-src 'nonce-${nonce}'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
-  return reply.type('text/html; charset=utf-8').header('content-security-policy', policy).send(renderPage(nonce));
+  return reply
+    .type('text/html; charset=utf-8')
+    .header('content-security-policy', policy)
+    .send(renderPage(nonce));
 }
 
 /** Everything the page shows, as one person sees it. */
@@ -95,7 +133,9 @@ function snapshot(state: SlackState, userKey: string | undefined): object {
     ephemerals: state.ephemerals.filter((each) => each.userId === user?.id).slice(-mostShownLog),
     views: state.views.filter((each) => each.isOpen && each.userId === user?.id),
     errors: state.refusals.slice(-mostShownLog).map(({ args: _args, ...rest }) => rest),
-    deliveries: state.deliveries.slice(-mostShownLog).map(({ payload: _payload, body: _body, ...rest }) => rest),
+    deliveries: state.deliveries
+      .slice(-mostShownLog)
+      .map(({ payload: _payload, body: _body, ...rest }) => rest),
     calls: state.calls.slice(-mostShownLog).map(({ method, at, status, fault, answer }) => ({
       method,
       at,
@@ -117,7 +157,11 @@ function shown(messages: readonly Message[]): readonly Message[] {
 function stream(state: SlackState, reply: FastifyReply, request: NodeJS.EventEmitter): void {
   reply.hijack();
   const { raw } = reply;
-  raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', connection: 'keep-alive' });
+  raw.writeHead(200, {
+    'content-type': 'text/event-stream',
+    'cache-control': 'no-store',
+    connection: 'keep-alive',
+  });
   raw.write('retry: 1000\ndata: hello\n\n');
   let isPending = false;
   const stop = state.feed.listen(() => {

@@ -11,7 +11,9 @@ export function inputsOf(view: JsonObject): Input[] {
   return objectList(view['blocks']).flatMap((block) => {
     const element = block['element'];
     if (block['type'] !== 'input' || !isObject(element)) return [];
-    return [{ blockId: stringField(block, 'block_id') ?? '', element, isOptional: block['optional'] === true }];
+    return [
+      { blockId: stringField(block, 'block_id') ?? '', element, isOptional: block['optional'] === true },
+    ];
   });
 }
 
@@ -25,8 +27,10 @@ export function clientSideErrors(view: JsonObject, entered: EnteredValues): Reco
     const isEmpty = value === null || value.length === 0;
     if (isEmpty && !isOptional) errors[blockId] = 'Please complete this required field.';
     else if (isEmpty) continue;
-    else if (typeof min === 'number' && length < min) errors[blockId] = `Please enter at least ${min} characters.`;
-    else if (length > (typeof max === 'number' ? max : 3000)) errors[blockId] = `Please shorten this to ${String(max ?? 3000)} characters.`;
+    else if (typeof min === 'number' && length < min)
+      errors[blockId] = `Please enter at least ${min} characters.`;
+    else if (length > (typeof max === 'number' ? max : 3000))
+      errors[blockId] = `Please shorten this to ${String(max ?? 3000)} characters.`;
   }
   return errors;
 }
@@ -41,11 +45,19 @@ export function stateValues(view: JsonObject, entered: EnteredValues): JsonObjec
   return values;
 }
 
-function valueOf(element: JsonObject, entered: string | readonly string[] | undefined): string | readonly string[] | null {
+function valueOf(
+  element: JsonObject,
+  entered: string | readonly string[] | undefined,
+): string | readonly string[] | null {
   if (entered !== undefined) return entered;
   const initial =
-    element['initial_value'] ?? element['initial_date'] ?? element['initial_time'] ?? element['initial_user'] ??
-    element['initial_channel'] ?? element['initial_conversation'] ?? stringField(element['initial_option'], 'value');
+    element['initial_value'] ??
+    element['initial_date'] ??
+    element['initial_time'] ??
+    element['initial_user'] ??
+    element['initial_channel'] ??
+    element['initial_conversation'] ??
+    stringField(element['initial_option'], 'value');
   if (typeof initial === 'string') return initial;
   const several = objectList(element['initial_options']).map((each) => stringField(each, 'value') ?? '');
   return several.length > 0 ? several : null;

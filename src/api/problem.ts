@@ -68,7 +68,7 @@ function toProblem(error: FastifyError | Error, request: FastifyRequest): { prob
   if (hasZodFastifySchemaValidationErrors(error)) {
     const errors = error.validation.map((issue) => ({
       path: `${error.validationContext ?? ''}${issue.instancePath}`,
-      message: issue.message,
+      message: issue.message ?? 'is not valid',
     }));
     const detail = errors.map((one) => `${one.path}: ${one.message}`).join('; ');
     return { problem: { type: 'about:blank', title: titleOf(400), status: 400, detail, errors }, headers: {} };

@@ -107,13 +107,13 @@ export function describeEntries(
     const described = describeSignal(entry.signal, rules, source);
     if (described.unknownSeverity) services.metrics.unknownSeverity.inc({ source });
     described.decisions.unshift({ stage: 'parse', outcome: entry.signal.status, reason: `read as ${format}` });
-    return { ok: true, signal: tenant === '' ? described : { ...described, tenant: joinTenants(tenant, described.tenant) } };
+    return { ok: true, signal: { ...described, tenant: joinTenants(tenant, described.tenant) } };
   });
 }
 
 /** The token's tenant keeps two senders apart whose organisations have the same number. */
 function joinTenants(token: string, organisation: string): string {
-  return organisation === '' ? token : `${token}/${organisation}`;
+  return [token, organisation].filter((part) => part !== '').join('/');
 }
 
 export async function submit(services: ApiServices, request: IntakeRequest): Promise<IntakeResult> {

@@ -25,8 +25,8 @@ export const WebUrl = z
 export const Channel = z
   .string()
   .regex(/^(#?[^\s#,]{1,80})$/)
-  .transform((text) => (text.startsWith('#') || /^[CG][A-Z0-9]{8,}$/.test(text) ? text : `#${text}`))
-  .meta({ examples: ['#alert-critical'] });
+  .meta({ examples: ['#alert-critical'] })
+  .transform((text) => (text.startsWith('#') || /^[CG][A-Z0-9]{8,}$/.test(text) ? text : `#${text}`));
 
 /** A header's name; case does not count. */
 export const HeaderName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/);

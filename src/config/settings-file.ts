@@ -74,9 +74,9 @@ export async function readSettingsFile(file: string): Promise<SettingsFile | { p
   }
   const locate = (place: readonly PropertyKey[]): string | undefined => {
     const parent: unknown = place.length <= 1 ? document.contents : document.getIn(place.slice(0, -1), true);
-    const name = String(place.at(-1));
+    const step = String(place.at(-1));
     const pairs = isMap(parent) ? parent.items : [];
-    const key = pairs.find((pair) => isScalar(pair.key) && String(pair.key.value) === name)?.key;
+    const key = pairs.find((pair) => isScalar(pair.key) && String(pair.key.value) === step)?.key;
     const node = isNode(key) ? key : document.getIn(place, true);
     if (isNode(node) && node.range) return at(node.range[0]);
     // What is missing stands nowhere; the place where it belongs does.

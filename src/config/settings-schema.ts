@@ -77,10 +77,10 @@ export function allowedText(schema: JsonSchema): string {
     case 'boolean':
       return 'true or false';
     case 'array':
-      return `${schema.minItems === undefined ? 'a list' : 'a list that is not empty'}${schema.items ? ` (each ${allowedText(schema.items)})` : ''}`;
+      return `${schema.minItems === undefined ? 'a list' : 'a list that is not empty'}${schema.items ? ` of ${allowedText(schema.items)}` : ''}`;
     case 'object':
       return schema.properties
-        ? `settings: ${Object.keys(schema.properties).join(', ')}`
+        ? `settings (${Object.keys(schema.properties).join(', ')})`
         : 'name: value pairs';
     case 'null':
       return 'null';

@@ -62,7 +62,7 @@ function commonSettings(defaults: { resolveTimeoutSeconds: number | null }) {
       .describe('Alerts that always fire while their sender lives: stored, never told.'),
     heartbeatSeconds: z
       .int()
-      .min(10)
+      .min(1)
       .max(86_400)
       .nullable()
       .default(null)
@@ -72,7 +72,7 @@ function commonSettings(defaults: { resolveTimeoutSeconds: number | null }) {
       .describe('Alerts that exist only to mute others at the sender: stored, never told.'),
     resolveTimeoutSeconds: z
       .int()
-      .min(10)
+      .min(1)
       .max(604_800)
       .nullable()
       .default(defaults.resolveTimeoutSeconds)

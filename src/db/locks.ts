@@ -1,6 +1,6 @@
 /** Advisory lock numbers, all in one place so that no two uses share one. */
 export const locks = {
   migrate: 7_306_001,
-  watchdogs: 7_306_002,
-  partitions: 7_306_003,
+  /** Held, shared, by every process that uses the embedded server (see `embedded-presence.ts`). */
+  embeddedPresence: 7_306_900,
 } as const;

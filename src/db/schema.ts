@@ -39,7 +39,7 @@ export type AlertsTable = {
   labels: Json<Labels>;
   annotations: Json<Labels>;
   links: Json<Link[]>;
-  values: Json<Record<string, number> | null>;
+  values: ColumnType<Record<string, number> | null, string | null, string | null>;
   state_reason: string | null;
   mute: Mute | null;
   fold_key: string | null;
@@ -217,7 +217,7 @@ type IdempotencyKeysTable = {
   owner: string;
   key: string;
   request_hash: Buffer;
-  response: Json<Record<string, unknown> | null>;
+  response: ColumnType<Record<string, unknown> | null, string | null, string>;
   created_at: Date;
 };
 

@@ -9,8 +9,18 @@ export function createMetrics() {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
+  let collect: () => Promise<void> = () => Promise.resolve();
   return {
-    registry,
+    /** What is read at each scrape instead of being counted as it happens. */
+    onScrape(read: () => Promise<void>): void {
+      collect = read;
+    },
+    /** The exposition text. Counters are served also while what is read fails. */
+    async text(): Promise<string> {
+      await collect().catch(() => undefined);
+      return registry.metrics();
+    },
+    contentType: registry.contentType,
     alertsReceived: new Counter({
       name: 'gomon_alerts_received_total',
       help: 'Alerts in requests from sources, by what became of them.',
@@ -67,6 +77,7 @@ export function createMetrics() {
     jobsOldest: new Gauge({
       name: 'gomon_jobs_oldest_seconds',
       help: 'Age of the oldest job that could run.',
+      labelNames: ['task'],
       registers,
     }),
     jobFailures: new Counter({

@@ -102,7 +102,8 @@ const container = both(
 function loose(required: readonly string[]): Rule {
   return (value, pointer, report) => {
     for (const name of required) {
-      if ((value as Record<string, unknown>)[name] === undefined) report(pointer, `missing required field: ${name}`);
+      if ((value as Record<string, unknown>)[name] === undefined)
+        report(pointer, `missing required field: ${name}`);
     }
   };
 }

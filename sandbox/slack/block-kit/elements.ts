@@ -1,6 +1,30 @@
-import { amongOptions, confirm, id, image, option, optionGroup, overflowOption, placeholder, plainText, richOption, style } from './parts.ts';
+import {
+  amongOptions,
+  confirm,
+  id,
+  image,
+  option,
+  optionGroup,
+  overflowOption,
+  placeholder,
+  plainText,
+  richOption,
+  style,
+} from './parts.ts';
 import { richText } from './rich-text.ts';
-import { address, anything, both, countOf, flag, integer, list, matching, object, oneOf, text } from './shape.ts';
+import {
+  address,
+  anything,
+  both,
+  countOf,
+  flag,
+  integer,
+  list,
+  matching,
+  object,
+  oneOf,
+  text,
+} from './shape.ts';
 import type { Fields, Rule } from './shape.ts';
 
 /** Interactive elements. https://docs.slack.dev/reference/block-kit/block-elements */
@@ -17,11 +41,21 @@ const dispatch = object({ trigger_actions_on: list(oneOf('on_enter_pressed', 'on
 
 function chosenFrom(fields: Fields, initial: string): Rule {
   const either = countOf(['options', 'option_groups'], { min: 1, max: 1 });
-  return both(object({ ...select, options, option_groups: groups, ...fields }), either, amongOptions(initial));
+  return both(
+    object({ ...select, options, option_groups: groups, ...fields }),
+    either,
+    amongOptions(initial),
+  );
 }
 
 function typed(fields: Fields): Rule {
-  return object({ action_id: id, placeholder, focus_on_load: flag, dispatch_action_config: dispatch, ...fields });
+  return object({
+    action_id: id,
+    placeholder,
+    focus_on_load: flag,
+    dispatch_action_config: dispatch,
+    ...fields,
+  });
 }
 
 const lengthsInOrder: Rule = (value, pointer, report) => {
@@ -45,7 +79,12 @@ const selects: Record<string, Rule> = {
   static_select: chosenFrom({ initial_option: option }, 'initial_option'),
   multi_static_select: chosenFrom({ ...many, initial_options: options }, 'initial_options'),
   external_select: object({ ...select, initial_option: option, min_query_length: integer(0, 1000) }),
-  multi_external_select: object({ ...select, ...many, initial_options: options, min_query_length: integer(0, 1000) }),
+  multi_external_select: object({
+    ...select,
+    ...many,
+    initial_options: options,
+    min_query_length: integer(0, 1000),
+  }),
   users_select: object({ ...select, initial_user: id }),
   multi_users_select: object({ ...select, ...many, initial_users: names }),
   channels_select: object({ ...select, initial_channel: id, response_url_enabled: flag }),
@@ -76,10 +115,17 @@ const pickers: Record<string, Rule> = {
     amongOptions('initial_options'),
   ),
   radio_buttons: both(
-    object({ ...common, options: { required: list(richOption, { min: 1, max: 10 }) }, initial_option: richOption }),
+    object({
+      ...common,
+      options: { required: list(richOption, { min: 1, max: 10 }) },
+      initial_option: richOption,
+    }),
     amongOptions('initial_option'),
   ),
-  datepicker: object({ ...select, initial_date: matching(/^\d{4}-\d{2}-\d{2}$/, 'must be a date: YYYY-MM-DD') }),
+  datepicker: object({
+    ...select,
+    initial_date: matching(/^\d{4}-\d{2}-\d{2}$/, 'must be a date: YYYY-MM-DD'),
+  }),
   timepicker: object({
     ...select,
     initial_time: matching(/^([01]\d|2[0-3]):[0-5]\d$/, 'must be a time: HH:mm'),
@@ -87,7 +133,11 @@ const pickers: Record<string, Rule> = {
   }),
 };
 const datetimepicker = object({ ...common, initial_date_time: integer(0, 9_999_999_999) });
-const richTextInput = typed({ initial_value: richText, min_lines: integer(1, 100), max_lines: integer(1, 100) });
+const richTextInput = typed({
+  initial_value: richText,
+  min_lines: integer(1, 100),
+  max_lines: integer(1, 100),
+});
 const workflowButton = object({
   action_id: id,
   text: { required: plainText(75) },
@@ -132,8 +182,21 @@ export const actionsElements = {
   ...selects,
   ...pickers,
 };
-export const accessories = { button, workflow_button: workflowButton, overflow, image, ...selects, ...pickers };
-export const inputElements = { ...inputs, datetimepicker, rich_text_input: richTextInput, ...selects, ...pickers };
+export const accessories = {
+  button,
+  workflow_button: workflowButton,
+  overflow,
+  image,
+  ...selects,
+  ...pickers,
+};
+export const inputElements = {
+  ...inputs,
+  datetimepicker,
+  rich_text_input: richTextInput,
+  ...selects,
+  ...pickers,
+};
 export const contextActions = {
   feedback_buttons: object({
     action_id: id,

@@ -1,7 +1,8 @@
 import { isObject } from '../json.ts';
 import type { JsonObject } from '../json.ts';
 
-const interactive = /^(button|overflow|checkboxes|radio_buttons|.*(select|picker|input)|workflow_button|icon_button|feedback_buttons)$/;
+const interactive =
+  /^(button|overflow|checkboxes|radio_buttons|.*(select|picker|input)|workflow_button|icon_button|feedback_buttons)$/;
 
 /**
  * Blocks as Slack gives them back: ids invented where none were sent, defaults

@@ -61,7 +61,10 @@ export function amongOptions(initial: string): Rule {
     const chosen = element[initial];
     if (chosen === undefined || chosen === null) return;
     const groups = Array.isArray(element['option_groups']) ? (element['option_groups'] as unknown[]) : [];
-    const known = [element['options'], ...groups.map((group) => (group as { options?: unknown } | null)?.options)]
+    const known = [
+      element['options'],
+      ...groups.map((group) => (group as { options?: unknown } | null)?.options),
+    ]
       .flatMap((options) => (Array.isArray(options) ? (options as unknown[]) : []))
       .map((each) => (each as { value?: unknown } | null)?.value);
     for (const each of Array.isArray(chosen) ? (chosen as unknown[]) : [chosen]) {

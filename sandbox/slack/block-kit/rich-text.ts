@@ -30,4 +30,3 @@ export const richText: Rule = object({
     ),
   },
 });
-

@@ -36,7 +36,8 @@ export const number: Rule = (value, pointer, report) => {
 
 export function oneOf(...allowed: readonly string[]): Rule {
   return (value, pointer, report) => {
-    if (typeof value !== 'string' || !allowed.includes(value)) report(pointer, `must be one of: ${allowed.join(', ')}`);
+    if (typeof value !== 'string' || !allowed.includes(value))
+      report(pointer, `must be one of: ${allowed.join(', ')}`);
   };
 }
 
@@ -53,7 +54,8 @@ export function address(...schemes: readonly string[]): Rule {
     length(value, pointer, report);
     if (typeof value !== 'string' || value === '') return;
     const url = URL.canParse(value) ? new URL(value) : null;
-    if (!url || (schemes.length > 0 && !schemes.includes(url.protocol.slice(0, -1)))) report(pointer, 'invalid url');
+    if (!url || (schemes.length > 0 && !schemes.includes(url.protocol.slice(0, -1))))
+      report(pointer, 'invalid url');
   };
 }
 
@@ -78,7 +80,8 @@ export function object(fields: Fields): Rule {
       else if (typeof field !== 'function') report(pointer, `missing required field: ${name}`);
     }
     for (const name of Object.keys(value)) {
-      if (!Object.hasOwn(fields, name) && name !== 'type') report(pointer, `invalid additional property: ${name}`);
+      if (!Object.hasOwn(fields, name) && name !== 'type')
+        report(pointer, `invalid additional property: ${name}`);
     }
   };
 }

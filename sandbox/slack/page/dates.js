@@ -3,7 +3,9 @@ export function formatSlackDate(seconds, format, reader) {
   const at = new Date(seconds * 1000);
   const { locale, timeZone, nowMs } = reader;
   const write = (options) =>
-    new Intl.DateTimeFormat(locale, { ...options, ...(timeZone === undefined ? {} : { timeZone }) }).format(at);
+    new Intl.DateTimeFormat(locale, { ...options, ...(timeZone === undefined ? {} : { timeZone }) }).format(
+      at,
+    );
   const dateWords = {
     date: { year: 'numeric', month: 'long', day: 'numeric' },
     date_short: { year: 'numeric', month: 'short', day: 'numeric' },
@@ -11,9 +13,11 @@ export function formatSlackDate(seconds, format, reader) {
   };
   const dayOf = (ms) =>
     new Intl.DateTimeFormat('en-CA', timeZone === undefined ? {} : { timeZone }).format(new Date(ms));
-  const near = [[0, 'today'], [-86_400_000, 'yesterday'], [86_400_000, 'tomorrow']].find(
-    ([shift]) => dayOf(nowMs + shift) === dayOf(at.getTime()),
-  )?.[1];
+  const near = [
+    [0, 'today'],
+    [-86_400_000, 'yesterday'],
+    [86_400_000, 'tomorrow'],
+  ].find(([shift]) => dayOf(nowMs + shift) === dayOf(at.getTime()))?.[1];
   return format.replace(/\{(\w+)\}/g, (whole, token) => {
     const plain = token.replace(/_pretty$/, '');
     if (token !== plain && near) return near;

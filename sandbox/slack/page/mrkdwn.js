@@ -1,7 +1,8 @@
 /** Slack's mrkdwn. https://docs.slack.dev/messaging/formatting-message-text */
 export function parseMrkdwn(text, options) {
   return text.split('```').flatMap((part, index, all) => {
-    if (index % 2 === 1 && index < all.length - 1) return [{ kind: 'pre', text: unescapeText(part.replace(/^\n|\n$/g, '')) }];
+    if (index % 2 === 1 && index < all.length - 1)
+      return [{ kind: 'pre', text: unescapeText(part.replace(/^\n|\n$/g, '')) }];
     return parseLines(index % 2 === 1 ? '```' + part : part, options);
   });
 }
@@ -10,7 +11,11 @@ export function parseMrkdwn(text, options) {
 export function parsePlain(text) {
   return text.split('\n').flatMap((line, index) => {
     const pieces = line.split(/(:[a-z0-9_+-]+:)/).filter((part) => part !== '');
-    const shown = pieces.map((part) => (/^:[a-z0-9_+-]+:$/.test(part) ? { kind: 'emoji', name: part.slice(1, -1) } : { kind: 'text', text: part }));
+    const shown = pieces.map((part) =>
+      /^:[a-z0-9_+-]+:$/.test(part)
+        ? { kind: 'emoji', name: part.slice(1, -1) }
+        : { kind: 'text', text: part },
+    );
     return index === 0 ? shown : [{ kind: 'break' }, ...shown];
   });
 }
@@ -59,7 +64,8 @@ function parseInline(text, options) {
     else if (italic !== undefined) pieces.push({ kind: 'italic', children: parseInline(italic, options) });
     else if (strike !== undefined) pieces.push({ kind: 'strike', children: parseInline(strike, options) });
     else if (emoji !== undefined) pieces.push({ kind: 'emoji', name: emoji });
-    else if (url !== undefined && !options.verbatim) pieces.push({ kind: 'link', url: unescapeText(url), label: unescapeText(url) });
+    else if (url !== undefined && !options.verbatim)
+      pieces.push({ kind: 'link', url: unescapeText(url), label: unescapeText(url) });
     else pieces.push({ kind: 'text', text: unescapeText(whole) });
   }
   if (at < text.length) pieces.push({ kind: 'text', text: unescapeText(text.slice(at)) });
@@ -75,10 +81,17 @@ function parseControl(control) {
   if (target.startsWith('!subteam^')) return { kind: 'group', id: target.slice(9), label: shown };
   const date = /^!date\^(\d+)\^([^^]*)(?:\^(.*))?$/.exec(target);
   if (date) {
-    return { kind: 'date', seconds: Number(date[1]), format: unescapeText(date[2] ?? ''), url: unescapeText(date[3] ?? ''), fallback: shown };
+    return {
+      kind: 'date',
+      seconds: Number(date[1]),
+      format: unescapeText(date[2] ?? ''),
+      url: unescapeText(date[3] ?? ''),
+      fallback: shown,
+    };
   }
   if (/^!(here|channel|everyone)$/.test(target)) return { kind: 'broadcast', name: target.slice(1) };
-  if (/^[a-z][a-z0-9+.-]*:/i.test(target)) return { kind: 'link', url: unescapeText(target), label: shown || unescapeText(target) };
+  if (/^[a-z][a-z0-9+.-]*:/i.test(target))
+    return { kind: 'link', url: unescapeText(target), label: shown || unescapeText(target) };
   return { kind: 'text', text: `<${unescapeText(control)}>` };
 }
 

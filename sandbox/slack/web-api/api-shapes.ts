@@ -4,11 +4,18 @@ import type { SlackState } from '../state.ts';
 
 /** How Slack writes things into its answers and payloads. */
 
-export function apiMessage(state: SlackState, message: Message, options: { allMetadata: boolean }): JsonObject {
+export function apiMessage(
+  state: SlackState,
+  message: Message,
+  options: { allMetadata: boolean },
+): JsonObject {
   const { app } = state;
   const replies = message.threadTs === null ? state.replies(message.channelId, message.ts) : [];
-  const parent = message.threadTs === null ? undefined : state.findMessage(message.channelId, message.threadTs);
-  const metadata = message.metadata && (options.allMetadata ? message.metadata : { event_type: message.metadata['event_type'] });
+  const parent =
+    message.threadTs === null ? undefined : state.findMessage(message.channelId, message.threadTs);
+  const metadata =
+    message.metadata &&
+    (options.allMetadata ? message.metadata : { event_type: message.metadata['event_type'] });
   const subtype = message.isTombstone ? 'tombstone' : message.isBroadcast ? 'thread_broadcast' : null;
   return {
     ...(subtype ? { subtype } : {}),
@@ -53,7 +60,14 @@ function threadFields(message: Message, replies: readonly Message[]): JsonObject
 
 export function apiChannel(state: SlackState, channel: Channel): JsonObject {
   if (channel.kind === 'im') {
-    return { id: channel.id, created: 1_700_000_000, is_im: true, is_org_shared: false, user: channel.userId, is_open: true };
+    return {
+      id: channel.id,
+      created: 1_700_000_000,
+      is_im: true,
+      is_org_shared: false,
+      user: channel.userId,
+      is_open: true,
+    };
   }
   return {
     id: channel.id,

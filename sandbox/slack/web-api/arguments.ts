@@ -8,7 +8,10 @@ const encoded = new Set(['blocks', 'attachments', 'metadata', 'view']);
  * The arguments of a call, from a form or from JSON. Encoded fields are decoded;
  * one that is not JSON stays the text it was, so that the method can say so.
  */
-export function readArguments(contentType: string, body: string): JsonObject | 'invalid_json' | 'invalid_post_type' {
+export function readArguments(
+  contentType: string,
+  body: string,
+): JsonObject | 'invalid_json' | 'invalid_post_type' {
   const type = contentType.split(';')[0]?.trim().toLowerCase() ?? '';
   if (type === 'application/json') {
     const parsed = body === '' ? {} : parseJson(body);
@@ -23,7 +26,8 @@ export function readArguments(contentType: string, body: string): JsonObject | '
 export function decodeFields(args: JsonObject): JsonObject {
   const decoded: JsonObject = {};
   for (const [name, value] of Object.entries(args)) {
-    const parsed = encoded.has(name) && typeof value === 'string' && value !== '' ? parseJson(value) : undefined;
+    const parsed =
+      encoded.has(name) && typeof value === 'string' && value !== '' ? parseJson(value) : undefined;
     decoded[name] = parsed === undefined ? value : parsed;
   }
   return decoded;

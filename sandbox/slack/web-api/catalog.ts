@@ -7,5 +7,11 @@ import { viewMethods } from './views.ts';
 
 /** Every Web API method the sandbox knows; any other is `unknown_method`. */
 export const methods: ReadonlyMap<string, Method> = new Map(
-  Object.entries({ ...chatMethods, ...conversationMethods, ...historyMethods, ...peopleMethods, ...viewMethods }),
+  Object.entries({
+    ...chatMethods,
+    ...conversationMethods,
+    ...historyMethods,
+    ...peopleMethods,
+    ...viewMethods,
+  }),
 );

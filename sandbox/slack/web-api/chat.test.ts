@@ -6,13 +6,19 @@ import { api, botToken, button, callForm, marked, plain, startTestSandbox } from
 let sandbox: SlackSandbox;
 beforeEach(async () => {
   sandbox = await startTestSandbox({
-    channels: [{ name: 'ops' }, { name: 'away', botIsMember: false }, { name: 'secret', isPrivate: true, botIsMember: false }, { name: 'old', isArchived: true }],
+    channels: [
+      { name: 'ops' },
+      { name: 'away', botIsMember: false },
+      { name: 'secret', isPrivate: true, botIsMember: false },
+      { name: 'old', isArchived: true },
+    ],
   });
 });
 afterEach(() => sandbox.close());
 
 const section = (text: string): JsonObject => ({ type: 'section', text: marked(text) });
-const post = (args: JsonObject): Promise<JsonObject> => api(sandbox, 'chat.postMessage', { channel: '#ops', text: 'hello', ...args });
+const post = (args: JsonObject): Promise<JsonObject> =>
+  api(sandbox, 'chat.postMessage', { channel: '#ops', text: 'hello', ...args });
 const update = (args: JsonObject): Promise<JsonObject> => api(sandbox, 'chat.update', args);
 const id = (): string => sandbox.channel('ops').id;
 
@@ -21,9 +27,17 @@ describe('the door', () => {
     expect(await api(sandbox, 'chat.shout')).toMatchObject({ ok: false, error: 'unknown_method' });
   });
   it('asks for a token and checks it', async () => {
-    expect(await (await callForm(sandbox, 'auth.test', {}, '')).json()).toEqual({ ok: false, error: 'not_authed' });
-    expect(await (await callForm(sandbox, 'auth.test', {}, 'xoxb-other')).json()).toEqual({ ok: false, error: 'invalid_auth' });
-    expect(await (await callForm(sandbox, 'auth.test', { token: botToken }, '')).json()).toMatchObject({ ok: true });
+    expect(await (await callForm(sandbox, 'auth.test', {}, '')).json()).toEqual({
+      ok: false,
+      error: 'not_authed',
+    });
+    expect(await (await callForm(sandbox, 'auth.test', {}, 'xoxb-other')).json()).toEqual({
+      ok: false,
+      error: 'invalid_auth',
+    });
+    expect(await (await callForm(sandbox, 'auth.test', { token: botToken }, '')).json()).toMatchObject({
+      ok: true,
+    });
   });
   it('answers 200 and tells the scopes, also when it refuses', async () => {
     const response = await callForm(sandbox, 'chat.postMessage', { channel: '#nowhere', text: 'a' });
@@ -50,20 +64,34 @@ describe('the door', () => {
   });
   it('says which scope is missing', async () => {
     const narrow = await startTestSandbox({ scopes: ['chat:write'] });
-    expect(await api(narrow, 'users.info', { user: 'U1' })).toEqual({ ok: false, error: 'missing_scope', needed: 'users:read', provided: 'chat:write' });
+    expect(await api(narrow, 'users.info', { user: 'U1' })).toEqual({
+      ok: false,
+      error: 'missing_scope',
+      needed: 'users:read',
+      provided: 'chat:write',
+    });
     await narrow.close();
   });
   it('logs each call without its token', async () => {
     await post({ token: botToken });
     const [call] = sandbox.calls('chat.postMessage');
-    expect(call).toMatchObject({ args: { channel: '#ops', text: 'hello' }, status: 200, applied: true, fault: null });
+    expect(call).toMatchObject({
+      args: { channel: '#ops', text: 'hello' },
+      status: 200,
+      applied: true,
+      fault: null,
+    });
     expect(JSON.stringify(call)).not.toContain(botToken);
   });
 });
 
 describe('chat.postMessage', () => {
   it.each(['#ops', 'ops'])('takes the name %s and answers the id', async (channel) => {
-    expect(await post({ channel })).toMatchObject({ ok: true, channel: id(), message: { type: 'message', text: 'hello', user: sandbox.botUserId } });
+    expect(await post({ channel })).toMatchObject({
+      ok: true,
+      channel: id(),
+      message: { type: 'message', text: 'hello', user: sandbox.botUserId },
+    });
   });
   it('opens the direct message for a person, and answers its own id', async () => {
     const answer = await post({ channel: sandbox.user('ana').id });
@@ -80,15 +108,25 @@ describe('chat.postMessage', () => {
   });
   it('posts where it is no member only with chat:write.public', async () => {
     expect(await post({ channel: '#away' })).toMatchObject({ ok: true });
-    const narrow = await startTestSandbox({ scopes: ['chat:write'], channels: [{ name: 'away', botIsMember: false }] });
-    expect(await api(narrow, 'chat.postMessage', { channel: '#away', text: 'a' })).toMatchObject({ error: 'not_in_channel' });
+    const narrow = await startTestSandbox({
+      scopes: ['chat:write'],
+      channels: [{ name: 'away', botIsMember: false }],
+    });
+    expect(await api(narrow, 'chat.postMessage', { channel: '#away', text: 'a' })).toMatchObject({
+      error: 'not_in_channel',
+    });
     await narrow.close();
   });
   it('gives each message a later ts, also within one millisecond', async () => {
     const fixed = await startTestSandbox({ now: () => 1_700_000_000_123 });
     const answers = [];
-    for (let count = 0; count < 3; count += 1) answers.push(await api(fixed, 'chat.postMessage', { channel: 'alert-critical', text: 'a' }));
-    expect(answers.map((each) => each['ts'])).toEqual(['1700000000.123000', '1700000000.123001', '1700000000.123002']);
+    for (let count = 0; count < 3; count += 1)
+      answers.push(await api(fixed, 'chat.postMessage', { channel: 'alert-critical', text: 'a' }));
+    expect(answers.map((each) => each['ts'])).toEqual([
+      '1700000000.123000',
+      '1700000000.123001',
+      '1700000000.123002',
+    ]);
     await fixed.close();
   });
   it('refuses a message with nothing in it', async () => {
@@ -96,11 +134,17 @@ describe('chat.postMessage', () => {
     expect(await post({ text: '', blocks: [] })).toMatchObject({ ok: false, error: 'no_text' });
   });
   it('takes blocks without text, but frowns', async () => {
-    expect(await post({ text: '', blocks: [section('a')] })).toMatchObject({ ok: true, warning: 'missing_text' });
+    expect(await post({ text: '', blocks: [section('a')] })).toMatchObject({
+      ok: true,
+      warning: 'missing_text',
+    });
     expect(sandbox.errors()).toMatchObject([{ error: 'no fallback text' }]);
   });
   it('truncates a text above 40,000 characters with a warning', async () => {
-    expect(await post({ text: 'a'.repeat(40_001) })).toMatchObject({ ok: true, response_metadata: { warnings: ['message_truncated'] } });
+    expect(await post({ text: 'a'.repeat(40_001) })).toMatchObject({
+      ok: true,
+      response_metadata: { warnings: ['message_truncated'] },
+    });
     expect(sandbox.messages('ops')[0]?.text).toHaveLength(40_000);
   });
   it('points at the block it refuses', async () => {
@@ -109,7 +153,9 @@ describe('chat.postMessage', () => {
       ok: false,
       error: 'invalid_blocks',
       errors: ['must be more than 0 characters [json-pointer:/blocks/1/text/text]'],
-      response_metadata: { messages: ['[ERROR] must be more than 0 characters [json-pointer:/blocks/1/text/text]'] },
+      response_metadata: {
+        messages: ['[ERROR] must be more than 0 characters [json-pointer:/blocks/1/text/text]'],
+      },
     });
     expect(sandbox.messages('ops')).toEqual([]);
   });
@@ -119,7 +165,9 @@ describe('chat.postMessage', () => {
       error: 'invalid_blocks',
       errors: ['unsupported type: banana [json-pointer:/attachments/0/blocks/0/type]'],
     });
-    expect(await post({ attachments: Array.from({ length: 101 }, () => ({ text: 'a' })) })).toMatchObject({ error: 'too_many_attachments' });
+    expect(await post({ attachments: Array.from({ length: 101 }, () => ({ text: 'a' })) })).toMatchObject({
+      error: 'too_many_attachments',
+    });
   });
   it('refuses markdown_text beside text', async () => {
     expect(await post({ markdown_text: '**a**' })).toMatchObject({ error: 'markdown_text_conflict' });
@@ -134,10 +182,15 @@ describe('chat.postMessage', () => {
     expect(await post({ metadata })).toMatchObject({ ok: false, error });
   });
   it('gives blocks back with ids and defaults filled in', async () => {
-    const answer = await post({ blocks: [{ type: 'actions', elements: [{ type: 'button', text: plain('Go') }] }, section('a')] });
+    const answer = await post({
+      blocks: [{ type: 'actions', elements: [{ type: 'button', text: plain('Go') }] }, section('a')],
+    });
     expect(answer['message']).toMatchObject({
       blocks: [
-        { block_id: expect.stringMatching(/.{5}/), elements: [{ action_id: expect.stringMatching(/.{5}/), text: { emoji: true } }] },
+        {
+          block_id: expect.stringMatching(/.{5}/),
+          elements: [{ action_id: expect.stringMatching(/.{5}/), text: { emoji: true } }],
+        },
         { text: { verbatim: false } },
       ],
     });
@@ -148,7 +201,10 @@ describe('chat.postMessage', () => {
     await post({ thread_ts: parent['ts'], text: 'second', reply_broadcast: true });
     await post({ thread_ts: '1600000000.000000', text: 'lost' });
     const [message] = sandbox.messages('ops');
-    expect(message?.replies.map((each) => [each.text, each.isBroadcast])).toEqual([['first', false], ['second', true]]);
+    expect(message?.replies.map((each) => [each.text, each.isBroadcast])).toEqual([
+      ['first', false],
+      ['second', true],
+    ]);
     expect(sandbox.errors()).toMatchObject([{ error: 'stray reply' }]);
   });
 });
@@ -156,7 +212,11 @@ describe('chat.postMessage', () => {
 describe('chat.update', () => {
   const metadata = { event_type: 'gomon_alert', event_payload: { id: '1' } };
   const posted = async (): Promise<{ channel: string; ts: string }> => {
-    const answer = await post({ blocks: [section('a'), { type: 'actions', elements: [button('b')] }], attachments: [{ text: 'c' }], metadata });
+    const answer = await post({
+      blocks: [section('a'), { type: 'actions', elements: [button('b')] }],
+      attachments: [{ text: 'c' }],
+      metadata,
+    });
     return { channel: String(answer['channel']), ts: String(answer['ts']) };
   };
 
@@ -165,13 +225,24 @@ describe('chat.update', () => {
     const answer = await update({ ...at, text: 'new', blocks: [section('b')] });
     expect(answer).toMatchObject({ ok: true, ...at, text: 'new', message: { text: 'new' } });
     const [message] = sandbox.messages('ops');
-    expect(message).toMatchObject({ text: 'new', editedCount: 1, showsEdited: false, versions: [{ text: 'hello' }], metadata });
+    expect(message).toMatchObject({
+      text: 'new',
+      editedCount: 1,
+      showsEdited: false,
+      versions: [{ text: 'hello' }],
+      metadata,
+    });
     expect(message?.blocks).toHaveLength(1);
   });
   it('takes the blocks away when only text comes; attachments and metadata stay', async () => {
     const at = await posted();
     await update({ ...at, text: 'new' });
-    expect(sandbox.messages('ops')[0]).toMatchObject({ blocks: [], attachments: [{ text: 'c' }], metadata, showsEdited: true });
+    expect(sandbox.messages('ops')[0]).toMatchObject({
+      blocks: [],
+      attachments: [{ text: 'c' }],
+      metadata,
+      showsEdited: true,
+    });
   });
   it('removes attachments and metadata when told to', async () => {
     const at = await posted();
@@ -191,7 +262,9 @@ describe('chat.update', () => {
   });
   it('refuses what is not there, not its own, or in an archived channel', async () => {
     const at = await posted();
-    expect(await update({ ...at, ts: '1600000000.000000', text: 'a' })).toMatchObject({ error: 'message_not_found' });
+    expect(await update({ ...at, ts: '1600000000.000000', text: 'a' })).toMatchObject({
+      error: 'message_not_found',
+    });
     const theirs = sandbox.say({ channel: 'ops', text: 'mine' });
     expect(await update({ ...at, ts: theirs, text: 'a' })).toMatchObject({ error: 'cant_update_message' });
     sandbox.archive('ops');
@@ -199,7 +272,9 @@ describe('chat.update', () => {
   });
   it('changes nothing when the new blocks are wrong', async () => {
     const at = await posted();
-    expect(await update({ ...at, text: 'a', blocks: [{ type: 'banana' }] })).toMatchObject({ error: 'invalid_blocks' });
+    expect(await update({ ...at, text: 'a', blocks: [{ type: 'banana' }] })).toMatchObject({
+      error: 'invalid_blocks',
+    });
     expect(sandbox.messages('ops')[0]).toMatchObject({ text: 'hello', editedCount: 0 });
   });
   it('says message_not_found after the message was deleted', async () => {
@@ -212,11 +287,20 @@ describe('chat.update', () => {
 describe('the other chat methods', () => {
   it('shows an ephemeral message to one person of the channel', async () => {
     const user = sandbox.user('jonas').id;
-    expect(await api(sandbox, 'chat.postEphemeral', { channel: id(), user, text: 'psst' })).toMatchObject({ ok: true, message_ts: expect.any(String) });
-    expect(sandbox.ephemerals()).toMatchObject([{ userId: user, text: 'psst', origin: 'chat.postEphemeral' }]);
+    expect(await api(sandbox, 'chat.postEphemeral', { channel: id(), user, text: 'psst' })).toMatchObject({
+      ok: true,
+      message_ts: expect.any(String),
+    });
+    expect(sandbox.ephemerals()).toMatchObject([
+      { userId: user, text: 'psst', origin: 'chat.postEphemeral' },
+    ]);
     expect(sandbox.messages('ops')).toEqual([]);
-    expect(await api(sandbox, 'chat.postEphemeral', { channel: id(), user: 'U0', text: 'a' })).toMatchObject({ error: 'user_not_in_channel' });
-    expect(await api(sandbox, 'chat.postEphemeral', { channel: '#away', user, text: 'a' })).toMatchObject({ error: 'not_in_channel' });
+    expect(await api(sandbox, 'chat.postEphemeral', { channel: id(), user: 'U0', text: 'a' })).toMatchObject({
+      error: 'user_not_in_channel',
+    });
+    expect(await api(sandbox, 'chat.postEphemeral', { channel: '#away', user, text: 'a' })).toMatchObject({
+      error: 'not_in_channel',
+    });
   });
   it('deletes its own messages, and leaves a placeholder where there are replies', async () => {
     const parent = await post({});
@@ -226,7 +310,9 @@ describe('the other chat methods', () => {
     expect(sandbox.messages('ops')).toMatchObject([{ isTombstone: true, replies: [{ text: 'hello' }] }]);
     expect(await api(sandbox, 'chat.delete', target)).toMatchObject({ error: 'message_not_found' });
     const theirs = sandbox.say({ channel: 'ops', text: 'a' });
-    expect(await api(sandbox, 'chat.delete', { ...target, ts: theirs })).toMatchObject({ error: 'cant_delete_message' });
+    expect(await api(sandbox, 'chat.delete', { ...target, ts: theirs })).toMatchObject({
+      error: 'cant_delete_message',
+    });
   });
   it('gives a permanent link', async () => {
     const { ts } = await post({});

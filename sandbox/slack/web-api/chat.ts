@@ -35,7 +35,11 @@ const postMessage: Method = {
       attachments: given.attachments ?? [],
       metadata: given.metadata ?? null,
     });
-    const body = { channel: channel.id, ts: message.ts, message: apiMessage(state, message, { allMetadata: true }) };
+    const body = {
+      channel: channel.id,
+      ts: message.ts,
+      message: apiMessage(state, message, { allMetadata: true }),
+    };
     return okWithWarnings(body, warnings);
   },
 };
@@ -64,7 +68,10 @@ const update: Method = {
       metadata: given.metadata === undefined ? message.metadata : given.metadata,
     });
     const shown = apiMessage(state, message, { allMetadata: true });
-    return okWithWarnings({ channel: channel.id, ts: message.ts, text: message.text, message: shown }, warnings);
+    return okWithWarnings(
+      { channel: channel.id, ts: message.ts, text: message.text, message: shown },
+      warnings,
+    );
   },
 };
 
@@ -144,7 +151,10 @@ function channelToWriteTo({ state, args, scopes: granted }: MethodContext): Chan
 }
 
 /** The app's own message, addressed by the channel's id (a name is not enough here) and ts. */
-function ownMessage({ state, args }: MethodContext, notOurs: string): { channel: Channel; message: Message } | Failure {
+function ownMessage(
+  { state, args }: MethodContext,
+  notOurs: string,
+): { channel: Channel; message: Message } | Failure {
   const channel = state.channels.find((each) => each.id === textArg(args, 'channel'));
   if (!channel || (channel.kind === 'private' && !channel.botIsMember)) return fail('channel_not_found');
   const message = state.findMessage(channel.id, textArg(args, 'ts') ?? '');
@@ -158,10 +168,20 @@ function isEmpty(given: GivenContent): boolean {
 }
 
 /** Slack takes it, but notifications and screen readers then have nothing to say. */
-function noteMissingText(context: MethodContext, where: string, given: GivenContent, warnings: string[]): void {
+function noteMissingText(
+  context: MethodContext,
+  where: string,
+  given: GivenContent,
+  warnings: string[],
+): void {
   if (given.text !== undefined) return;
   warnings.push('missing_text');
-  context.state.refuse(where, 'no fallback text', 'top-level text is missing beside the blocks', logged(context.args));
+  context.state.refuse(
+    where,
+    'no fallback text',
+    'top-level text is missing beside the blocks',
+    logged(context.args),
+  );
 }
 
 /** Slack has no error for it: the reply is taken and shown nowhere sensible. */
@@ -176,4 +196,3 @@ function logged(args: JsonObject): JsonObject {
   const { token: _token, ...rest } = args;
   return rest;
 }
-

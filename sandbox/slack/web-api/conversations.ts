@@ -85,7 +85,8 @@ const open: Method = {
     const given = textArg(args, 'users');
     if (given === undefined) {
       const channel = channelById(context);
-      if (channel?.kind !== 'im') return fail(textArg(args, 'channel') ? 'channel_not_found' : 'users_list_not_supplied');
+      if (channel?.kind !== 'im')
+        return fail(textArg(args, 'channel') ? 'channel_not_found' : 'users_list_not_supplied');
       return ok({ no_op: true, already_open: true, channel: { id: channel.id } });
     }
     const ids = given.split(',').map((each) => each.trim());
@@ -106,5 +107,7 @@ export const conversationMethods: Record<string, Method> = {
 };
 
 function decode(cursor: string): string {
-  return Buffer.from(cursor, 'base64').toString().replace(/^channel:/, '');
+  return Buffer.from(cursor, 'base64')
+    .toString()
+    .replace(/^channel:/, '');
 }

@@ -57,7 +57,14 @@ export const historyMethods: Record<string, Method> = {
   'conversations.replies': replies,
 };
 
-type Range = { oldest: number; latest: number; oldestGiven: boolean; latestGiven: boolean; inclusive: boolean; limit: number };
+type Range = {
+  oldest: number;
+  latest: number;
+  oldestGiven: boolean;
+  latestGiven: boolean;
+  inclusive: boolean;
+  limit: number;
+};
 
 function readableChannel(context: MethodContext): Channel | Failure {
   const { state, args, scopes } = context;
@@ -79,7 +86,14 @@ function readRange({ args }: MethodContext, standardLimit: number): Range | Fail
   const limit = countArg(args, 'limit', standardLimit, 1000);
   if (limit === null) return fail('invalid_limit');
   const inclusive = flagArg(args, 'inclusive');
-  return { oldest: from, latest: to, oldestGiven: from > 0, latestGiven: latest !== undefined, inclusive, limit: Math.min(limit, 999) };
+  return {
+    oldest: from,
+    latest: to,
+    oldestGiven: from > 0,
+    latestGiven: latest !== undefined,
+    inclusive,
+    limit: Math.min(limit, 999),
+  };
 }
 
 function isWithin(message: Message, range: Range): boolean {

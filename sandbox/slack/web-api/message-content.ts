@@ -43,7 +43,10 @@ export function readContent(args: JsonObject): { given: GivenContent; warnings: 
   if (attachments !== undefined && !Array.isArray(attachments)) return attachments;
   const metadata = readMetadata(args['metadata']);
   if (metadata && 'error' in metadata && metadata['ok'] === false) return metadata as Failure;
-  return { given: { text, blocks, attachments, metadata: metadata as JsonObject | null | undefined }, warnings };
+  return {
+    given: { text, blocks, attachments, metadata: metadata as JsonObject | null | undefined },
+    warnings,
+  };
 }
 
 /** invalid_blocks as Slack says it: which rule, and a pointer to the place. */
@@ -68,14 +71,18 @@ function readAttachments(value: unknown): JsonObject[] | undefined | Failure {
   if (!Array.isArray(value) || !value.every(isObject)) return fail('invalid_attachments');
   if (value.length > mostAttachments) return fail('too_many_attachments');
   const issues = value.flatMap((attachment, index) =>
-    isGiven(attachment['blocks']) ? checkBlocks('message', attachment['blocks'], `/attachments/${index}/blocks`) : [],
+    isGiven(attachment['blocks'])
+      ? checkBlocks('message', attachment['blocks'], `/attachments/${index}/blocks`)
+      : [],
   );
   if (issues.length > 0) return invalidBlocks(issues);
   return value.map((attachment, index) => ({
     id: index + 1,
     fallback: '[no preview available]',
     ...attachment,
-    ...(attachment['blocks'] ? { blocks: normaliseBlocks(objectList(attachment['blocks']), newBlockId) } : {}),
+    ...(attachment['blocks']
+      ? { blocks: normaliseBlocks(objectList(attachment['blocks']), newBlockId) }
+      : {}),
   }));
 }
 

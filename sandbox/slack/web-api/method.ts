@@ -37,7 +37,9 @@ export function okWithWarnings(body: JsonObject, warnings: readonly string[]): A
 
 /** Arguments that are wrong as such; Slack says which in `response_metadata.messages`. */
 export function invalidArguments(...messages: readonly string[]): Failure {
-  return fail('invalid_arguments', { response_metadata: { messages: messages.map((each) => `[ERROR] ${each}`) } });
+  return fail('invalid_arguments', {
+    response_metadata: { messages: messages.map((each) => `[ERROR] ${each}`) },
+  });
 }
 
 export function missingScope(needed: string, context: MethodContext): Failure {

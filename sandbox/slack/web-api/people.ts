@@ -25,7 +25,13 @@ const teamInfo: Method = {
     const asked = textArg(args, 'team');
     if (asked !== undefined && asked !== app.teamId) return fail('team_not_found');
     return ok({
-      team: { id: app.teamId, name: app.teamName, domain: app.teamDomain, email_domain: '', icon: { image_default: true } },
+      team: {
+        id: app.teamId,
+        name: app.teamName,
+        domain: app.teamDomain,
+        email_domain: '',
+        icon: { image_default: true },
+      },
     });
   },
 };

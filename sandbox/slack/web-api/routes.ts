@@ -36,7 +36,12 @@ export function webApiRoutes(parts: WebApiParts): (scope: FastifyInstance) => Pr
   };
 }
 
-async function handle(parts: WebApiParts, name: string, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+async function handle(
+  parts: WebApiParts,
+  name: string,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<unknown> {
   const { state } = parts;
   const at = state.now();
   const read = readCall(request);
@@ -68,7 +73,8 @@ async function handle(parts: WebApiParts, name: string, request: FastifyRequest,
     .header('x-oauth-scopes', [...parts.scopes].join(','))
     .header('x-accepted-oauth-scopes', (method?.scopes ?? []).join(','))
     .header('content-type', 'application/json; charset=utf-8');
-  if (outcome.retryAfterSeconds !== undefined) void reply.header('retry-after', String(outcome.retryAfterSeconds));
+  if (outcome.retryAfterSeconds !== undefined)
+    void reply.header('retry-after', String(outcome.retryAfterSeconds));
   return reply.send(JSON.stringify(answer));
 }
 
@@ -79,11 +85,14 @@ function call(parts: WebApiParts, name: string, token: string | undefined, args:
   if (token === undefined) return refused(fail('not_authed'));
   if (token !== parts.botToken) return refused(fail('invalid_auth'));
   if (method.scopes.length > 0 && !method.scopes.some((scope) => scopes.has(scope))) {
-    return refused(fail('missing_scope', { needed: method.scopes.join(','), provided: [...scopes].join(',') }));
+    return refused(
+      fail('missing_scope', { needed: method.scopes.join(','), provided: [...scopes].join(',') }),
+    );
   }
   const channelId = state.findChannel(textArg(args, 'channel') ?? '')?.id ?? textArg(args, 'channel') ?? null;
   const waitSeconds = parts.limits.take(name, channelId, state.now());
-  if (waitSeconds !== null) return { ...refused(fail('ratelimited')), status: 429, retryAfterSeconds: waitSeconds };
+  if (waitSeconds !== null)
+    return { ...refused(fail('ratelimited')), status: 429, retryAfterSeconds: waitSeconds };
   const answer = method.run({ state, triggers: parts.triggers, baseUrl: parts.baseUrl(), scopes, args });
   return { status: 200, answer, applied: answer.ok };
 }
@@ -94,7 +103,10 @@ function refused(answer: Answer): Outcome {
 
 function readCall(request: FastifyRequest): JsonObject | 'invalid_json' | 'invalid_post_type' {
   if (request.method === 'GET') return decodeFields({ ...(request.query as JsonObject) });
-  return readArguments(request.headers['content-type'] ?? '', typeof request.body === 'string' ? request.body : '');
+  return readArguments(
+    request.headers['content-type'] ?? '',
+    typeof request.body === 'string' ? request.body : '',
+  );
 }
 
 function bearer(request: FastifyRequest): string | undefined {
@@ -107,9 +119,17 @@ function faultBefore(
 ): { status: number; answer: Answer | null; send: (reply: FastifyReply) => unknown } | null {
   switch (fault.kind) {
     case 'http-500':
-      return { status: 500, answer: null, send: (reply) => reply.code(500).type('text/plain').send('Internal Server Error') };
+      return {
+        status: 500,
+        answer: null,
+        send: (reply) => reply.code(500).type('text/plain').send('Internal Server Error'),
+      };
     case 'html-200':
-      return { status: 200, answer: null, send: (reply) => reply.code(200).type('text/html; charset=utf-8').send(maintenance) };
+      return {
+        status: 200,
+        answer: null,
+        send: (reply) => reply.code(200).type('text/html; charset=utf-8').send(maintenance),
+      };
     case 'reset':
       return { status: 0, answer: null, send: reset };
     case 'timeout-before':
@@ -159,7 +179,8 @@ function pause(delayMs: number, closing: AbortSignal): Promise<void> {
 
 /** Slack frowns at JSON without a charset. */
 function withCharsetWarning(answer: Answer, contentType: string): JsonObject {
-  if (!answer.ok || !contentType.startsWith('application/json') || /charset=/i.test(contentType)) return answer;
+  if (!answer.ok || !contentType.startsWith('application/json') || /charset=/i.test(contentType))
+    return answer;
   const metadata = (answer['response_metadata'] ?? {}) as { warnings?: string[] };
   const warnings = [...(metadata.warnings ?? []), 'missing_charset'];
   return { ...answer, warning: warnings.join(','), response_metadata: { ...metadata, warnings } };

@@ -23,7 +23,8 @@ const open: Method = {
     if (isFailure(definition)) return definition;
     const exchanged = triggers.exchange(trigger, state.now());
     if ('error' in exchanged) return fail(exchanged.error);
-    for (const view of state.views) if (view.userId === exchanged.userId && view.type === 'modal') view.isOpen = false;
+    for (const view of state.views)
+      if (view.userId === exchanged.userId && view.type === 'modal') view.isOpen = false;
     const view = addView(state, { type: 'modal', userId: exchanged.userId, definition, previous: null });
     return ok({ view: apiView(state, view) });
   },
@@ -35,7 +36,9 @@ const update: Method = {
   run: ({ state, args }) => {
     const externalId = textArg(args, 'external_id');
     const view = state.views.find((each) =>
-      externalId === undefined ? each.id === textArg(args, 'view_id') : each.definition['external_id'] === externalId,
+      externalId === undefined
+        ? each.id === textArg(args, 'view_id')
+        : each.definition['external_id'] === externalId,
     );
     if (!view?.isOpen) return fail('not_found');
     const definition = readView(state, args['view'], view.type, view);
@@ -80,13 +83,19 @@ export function readView(
   if (!isObject(given)) return invalidArguments('missing required field: view [json-pointer:/view]');
   if (Buffer.byteLength(JSON.stringify(given)) > mostViewBytes) return fail('view_too_large');
   const issues = checkView(given);
-  if (given['type'] !== type && issues.length === 0) issues.push({ pointer: '/view/type', message: `must be ${type}` });
+  if (given['type'] !== type && issues.length === 0)
+    issues.push({ pointer: '/view/type', message: `must be ${type}` });
   if (issues.length > 0) {
     const { errors: _errors, ...refusal } = invalidBlocks(issues, 'invalid_arguments');
-    return refusal as Failure;
+    return refusal;
   }
   const externalId = stringField(given, 'external_id');
-  if (externalId && state.views.some((each) => each !== replaces && each.isOpen && each.definition['external_id'] === externalId)) {
+  if (
+    externalId &&
+    state.views.some(
+      (each) => each !== replaces && each.isOpen && each.definition['external_id'] === externalId,
+    )
+  ) {
     return fail('duplicate_external_id');
   }
   return { ...given, blocks: normaliseBlocks(objectList(given['blocks']), newBlockId) };

@@ -24,10 +24,10 @@ export const Problem = z.object({
 export type Problem = z.infer<typeof Problem>;
 
 /** `?severity=P0,P1`: any of them. */
-export function anyOf<Item extends z.ZodType<string>>(item: Item) {
+export function anyOf<Item extends z.ZodType<string, string>>(item: Item) {
   return z
     .string()
-    .transform((text) => text.split(',').map((part) => part.trim()))
+    .transform((text): string[] => text.split(',').map((part) => part.trim()))
     .pipe(z.array(item).min(1).max(50))
     .optional();
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { blockKitViolations } from './block-kit-violations.ts';
 import { createCardRenderer, defaultCardTemplate } from './card-renderer.ts';
 import { bareSampleCard, fullSampleCard } from './card-samples.ts';
 import { loadCardTemplate } from './card-template.ts';
@@ -151,6 +152,24 @@ describe('a card template', () => {
     expect(blocks).toHaveLength(50);
     expect(blocks.at(-1)?.type).toBe('actions');
     expect(new Set(blocks.map((block) => block['block_id'])).size).toBe(50);
+  });
+
+  it('cannot exceed the limits of lists, nor repeat an action', () => {
+    const text = template(
+      [
+        '  - { type: section, fields: [{ $each: labels, type: mrkdwn, text: "{{ item.name }}" }] }',
+        '  - { type: context, elements: [{ $each: labels, type: plain_text, text: "{{ item.name }}" }] }',
+        '  - { type: actions, elements: [{ $each: labels, type: button, action_id: same, value: v, text: { type: plain_text, text: x } }] }',
+      ].join('\n'),
+    );
+    const labels = Array.from({ length: 30 }, (_, index) => ({ name: `label ${index}`, value: '' }));
+    const message = createCardRenderer({ template: text }).render({ ...fullSampleCard, labels });
+    expect(blockKitViolations(message)).toEqual([]);
+    expect(message.blocks.map((block) => (block['fields'] ?? block['elements']) as unknown[])).toMatchObject([
+      { length: 10 },
+      { length: 10 },
+      { length: 1 },
+    ]);
   });
 
   it('that fails on one card gives way to ours, and says so', () => {

@@ -202,7 +202,7 @@ function readSubmission(content: unknown): ParsedInteraction {
 }
 
 /** The alert's id, alone or in a JSON object under `alertId`; undefined when it is neither. */
-export function alertIdIn(value: string): string | undefined {
+function alertIdIn(value: string): string | undefined {
   const json = z.object({ alertId: z.string() }).safeParse(jsonOrUndefined(value));
   const id = json.success ? json.data.alertId : value;
   return /^[\w-]{1,64}$/.test(id) ? id : undefined;

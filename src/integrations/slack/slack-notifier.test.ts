@@ -203,6 +203,15 @@ describe('the Slack notifier', () => {
     expect(call?.args['client_msg_id']).toBeUndefined();
   });
 
+  it.each(['server-error', 'connection-reset', 'rate-limit-7s', 'channel-gone'] as const)(
+    'asks once, even when the answer is %s',
+    async (fault) => {
+      slack.current.answer = () => faults[fault];
+      expect(await post()).toMatchObject({ ok: false });
+      expect(calls()).toHaveLength(1);
+    },
+  );
+
   it.each([true, false])('takes a duplicate for success, said with ok: %s', async (ok) => {
     slack.current.answer = () => ({
       body: { ok, error: ok ? undefined : 'duplicate', is_duplicate: true, channel: 'C1', ts: '1.2' },

@@ -1,0 +1,38 @@
+import type { Db } from '../db/pool.ts';
+import { toStorable } from '../db/text.ts';
+import { enqueue, type Job } from '../jobs/enqueue.ts';
+import { newId } from '../lib/ids.ts';
+
+/**
+ * Stores a click, a command, an event or a provider's webhook before it is
+ * answered, with the job that works it off in the same transaction. The same one
+ * again (a retry) is found by its key and stored only once.
+ */
+export async function storeInbound(
+  db: Db,
+  event: { kind: string; dedupKey: string; payload: Record<string, unknown>; receivedAt: Date },
+  job: (eventId: string) => Job | null,
+): Promise<{ stored: boolean }> {
+  return db.transaction().execute(async (tx) => {
+    const row = await tx
+      .insertInto('inbound_events')
+      .values({
+        id: newId(),
+        kind: event.kind,
+        dedup_key: toStorable(event.dedupKey),
+        payload: JSON.stringify(event.payload, (_key, value: unknown) =>
+          typeof value === 'string' ? toStorable(value) : value,
+        ),
+        received_at: event.receivedAt,
+        processed_at: null,
+        outcome: null,
+      })
+      .onConflict((conflict) => conflict.columns(['kind', 'dedup_key']).doNothing())
+      .returning('id')
+      .executeTakeFirst();
+    if (row === undefined) return { stored: false };
+    const work = job(row.id);
+    if (work !== null) await enqueue(tx, [work]);
+    return { stored: true };
+  });
+}

@@ -1,0 +1,81 @@
+import fastifyHelmet from '@fastify/helmet';
+import fastifySwagger from '@fastify/swagger';
+import fastifySwaggerUi from '@fastify/swagger-ui';
+import fastify, { type FastifyInstance } from 'fastify';
+import { jsonSchemaTransform, serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import { alertRoutes } from './alerts.ts';
+import { healthRoutes } from './health.ts';
+import { incidentRoutes } from './incidents.ts';
+import { opsgenieWebhookRoute } from './opsgenie-webhook.ts';
+import { ProblemError, sendProblem } from './problem.ts';
+import type { ApiServices } from './services.ts';
+import { slackRoutes } from './slack.ts';
+import { sourceWebhooks } from './source-webhooks.ts';
+
+/** The HTTP door. A request that does not arrive in full in this time is dropped. */
+const requestTimeoutMs = 60_000;
+
+export async function buildServer(services: ApiServices, options: { trustedProxies: string[]; version: string }) {
+  const app = fastify({
+    loggerInstance: services.log,
+    disableRequestLogging: true,
+    trustProxy: options.trustedProxies.length === 0 ? false : options.trustedProxies,
+    bodyLimit: 1_048_576,
+    requestTimeout: requestTimeoutMs,
+    // Never redirect an ingest route: Go clients turn a redirected POST into a GET, and believe it delivered.
+    routerOptions: { ignoreTrailingSlash: true },
+    forceCloseConnections: 'idle',
+    return503OnClosing: true,
+  }).withTypeProvider<ZodTypeProvider>();
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  app.setErrorHandler((error: Error, request, reply) => sendProblem(error, request, reply));
+  app.setNotFoundHandler((request, reply) => {
+    const detail = `There is no ${request.method} ${request.url.split('?')[0]}; /docs lists what there is.`;
+    sendProblem(new ProblemError({ status: 404, detail }), request, reply);
+  });
+  measureRequests(app as unknown as FastifyInstance, services);
+  await app.register(fastifyHelmet, {
+    // The API serves no page but /docs, which brings a policy of its own.
+    contentSecurityPolicy: false,
+    hsts: services.addresses.publicUrl.startsWith('https:'),
+  });
+  await app.register(fastifySwagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'GoMon Alerting',
+        description: 'Alerts in, incidents and messages out. Errors are RFC 9457 problem documents.',
+        version: options.version,
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      },
+      servers: [{ url: services.addresses.publicUrl }],
+      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+      security: [{ token: [] }],
+    },
+    transform: jsonSchemaTransform,
+  });
+  await app.register(fastifySwaggerUi, { routePrefix: '/docs', staticCSP: true, uiConfig: { docExpansion: 'list' } });
+  await app.register(healthRoutes(services));
+  await app.register(sourceWebhooks(services));
+  await app.register(alertRoutes(services));
+  await app.register(incidentRoutes(services));
+  await app.register(slackRoutes(services));
+  await app.register(opsgenieWebhookRoute(services));
+  app.get('/api/v1/openapi.json', { schema: { hide: true } }, (_request, reply) =>
+    reply.type('application/json').send(JSON.stringify(app.swagger())),
+  );
+  await app.ready();
+  return app;
+}
+
+/** By route pattern, never by path: ids in a label would make a series each. */
+function measureRequests(app: FastifyInstance, services: ApiServices): void {
+  app.addHook('onResponse', (request, reply, done) => {
+    services.metrics.httpRequestDuration.observe(
+      { method: request.method, route: request.routeOptions.url ?? 'unknown', status: String(reply.statusCode) },
+      reply.elapsedTime / 1_000,
+    );
+    done();
+  });
+}

@@ -1,0 +1,372 @@
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
+import { resolveExpired } from './alerts/actions.ts';
+import type { SourceName } from './alerts/alert.ts';
+import { findAlerts } from './alerts/alert-queries.ts';
+import { maintainPartitions } from './alerts/delivery-store.ts';
+import { type WatchedSource, watchHeartbeats } from './alerts/heartbeat-watch.ts';
+import { Intake } from './alerts/intake.ts';
+import { isOpen } from './alerts/lifecycle.ts';
+import { createAuthenticator } from './api/auth.ts';
+import { buildServer } from './api/server.ts';
+import type { ApiServices, Readiness } from './api/services.ts';
+import { createToken, listTokens } from './api/token-store.ts';
+import { handleInteraction } from './chat/interaction.ts';
+import type { Config } from './config/load.ts';
+import { publicUrlOf } from './config/settings.ts';
+import { sourceRulesOf } from './config/source-settings.ts';
+import { type EmbeddedDatabase, startEmbedded } from './db/embedded.ts';
+import { Listener } from './db/listen.ts';
+import { migrate } from './db/migrate.ts';
+import { openPool } from './db/pool.ts';
+import { forgetServed } from './db/retention.ts';
+import { followAlerts } from './incidents/follow.ts';
+import { type IncidentPolicy, openForChanged, opensByItself } from './incidents/open.ts';
+import { syncIncident } from './incidents/sync.ts';
+import { createAlertmanagerApiSource } from './integrations/alertmanager/api-source.ts';
+import { createAlertmanagerSource } from './integrations/alertmanager/webhook-source.ts';
+import { createGrafanaSource } from './integrations/grafana/grafana-source.ts';
+import { createOpsgenieProvider } from './integrations/opsgenie/provider.ts';
+import { createCardRenderer } from './integrations/slack/card-renderer.ts';
+import { createSlackNotifier } from './integrations/slack/slack-notifier.ts';
+import { Timetable } from './jobs/timetable.ts';
+import { JobWorker, pendingJobs, releaseOrphans } from './jobs/worker.ts';
+import { type Clock, systemClock } from './lib/clock.ts';
+import { Dispatcher } from './notify/deliver.ts';
+import { pendingNotifications, wakeChannel } from './notify/ledger.ts';
+import { planNotifications } from './notify/plan.ts';
+import { createEvents } from './observability/events.ts';
+import { createLog, type Log } from './observability/log.ts';
+import { createMetrics } from './observability/metrics.ts';
+import { Health } from './observability/health.ts';
+
+export const roles = ['api', 'worker', 'watcher'] as const;
+export type AppRole = (typeof roles)[number];
+
+export type AppOptions = {
+  config: Config;
+  roles?: readonly AppRole[];
+  clock?: Clock;
+  log?: Log;
+  /** Told once, when the first admin token is made. */
+  onFirstToken?: (token: string) => void;
+};
+
+export type App = {
+  /** Where the API listens; null without the role. */
+  url: string | null;
+  /** Resolves when nothing that was taken in waits to be done any more; rejects after `timeoutMs`. */
+  drain(timeoutMs?: number): Promise<void>;
+  /** Runs what happens by the clock once, now. */
+  tick(): Promise<void>;
+  stop(): Promise<void>;
+};
+
+const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
+
+/** An orphaned message or job is looked for this often. */
+const orphansEveryMs = 15_000;
+/** `endsAt` and `resolve_timeout` are acted on at most 10 s late. */
+const expiryEveryMs = 5_000;
+const expiredPerPass = 500;
+
+/**
+ * The composition root: builds everything in one straight function, in the order
+ * of dependence, and owns the order in which it stops. Long on purpose: cutting it
+ * up would only pass the same dozen locals around.
+ */
+export async function startApp(options: AppOptions): Promise<App> {
+  const { settings, secrets } = options.config;
+  const clock = options.clock ?? systemClock;
+  const log = options.log ?? createLog(settings.log.level);
+  const active = new Set(options.roles ?? roles);
+  const health = new Health();
+  /** In the order of start; run backwards at stop, each step named for the log. */
+  const stops: { name: string; stop: () => Promise<void> }[] = [];
+  const stopAll = async (): Promise<void> => {
+    health.stopping();
+    for (const { name, stop } of stops.splice(0).toReversed()) {
+      await stop().catch((error: unknown) => log.error({ err: error, step: name }, 'stopping stumbled'));
+    }
+  };
+
+  try {
+    let embedded: EmbeddedDatabase | null = null;
+    if (secrets.databaseUrl === null) {
+      embedded = await startEmbedded({
+        dataDir: settings.database.dataDir,
+        log: (message, fields) => log.info(fields, message),
+      });
+      const running = embedded;
+      stops.push({ name: 'embedded database', stop: () => running.stop() });
+      running.supervise((change) => {
+        if (change.state === 'failed') log.error({ err: change.error }, 'embedded PostgreSQL does not come up');
+        else log.warn({ state: change.state }, 'embedded PostgreSQL changed its state');
+      });
+    }
+    const databaseUrl = secrets.databaseUrl ?? embedded?.url ?? '';
+    const migrated = await migrate(databaseUrl);
+    if (migrated.applied.length > 0) log.info({ applied: migrated.applied }, 'database migrated');
+
+    const { db, pool, close } = openPool({
+      url: databaseUrl,
+      size: settings.database.poolSize,
+      purpose: [...active].join('+'),
+      onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
+    });
+    stops.push({ name: 'database pool', stop: close });
+    await maintainPartitions(db, clock.now(), settings.deliveries.retentionDays);
+
+    const metrics = createMetrics();
+    const events = createEvents(log, metrics);
+    if (secrets.adminToken === null && (await listTokens(db)).every((token) => token.role !== 'admin')) {
+      const token = await createToken(db, { name: 'admin', role: 'admin', tenant: '' }, clock.now());
+      if (token !== null) options.onFirstToken?.(token);
+    }
+
+    const intake = new Intake({
+      db,
+      limits: { queuedAlerts: settings.intake.queueLimitAlerts, alertsPerCommit: settings.intake.alertsPerCommit },
+      observe: (committed) => events.deliveryCommitted(committed),
+    });
+    stops.push({ name: 'intake', stop: () => intake.stop() });
+
+    const slack =
+      secrets.slackBotToken === null
+        ? null
+        : createSlackNotifier({
+            botToken: secrets.slackBotToken,
+            apiUrl: settings.slack.apiUrl,
+            renderer: createCardRenderer(
+              settings.slack.templateFile === null
+                ? {}
+                : { template: await readFile(settings.slack.templateFile, 'utf8') },
+            ),
+            onBlocksRefused: (refusal, alertId) => log.error({ refusal, alertId }, 'Slack refused the layout of a card'),
+          });
+    const provider =
+      secrets.opsgenieApiKey === null
+        ? null
+        : createOpsgenieProvider({
+            apiKey: secrets.opsgenieApiKey,
+            apiUrl: settings.opsgenie.apiUrl,
+            mode: settings.opsgenie.mode,
+            timeoutMs: settings.opsgenie.timeoutSeconds * 1_000,
+            impactedServices: settings.opsgenie.impactedServices,
+            ...(settings.opsgenie.webUrl === null ? {} : { webUrl: settings.opsgenie.webUrl }),
+          });
+    health.register('slack', slack !== null);
+    health.register('opsgenie', provider !== null);
+    health.register('jaeger', settings.jaeger.queryUrl !== null || settings.jaeger.uiUrl !== null);
+    for (const name of health.off()) log.info({ integration: name }, 'an integration without credentials is off');
+
+    // The port may be chosen by the system, and links carry it.
+    const address = { publicUrl: publicUrlOf(settings.server) };
+    const alertUrl = (alertId: string): string => `${address.publicUrl}/api/v1/alerts/${alertId}`;
+    const traceBase = settings.jaeger.uiUrl ?? settings.jaeger.queryUrl;
+    const traceUrl = (traceId: string): string | null =>
+      traceBase === null ? null : `${traceBase.replace(/\/+$/, '')}/trace/${traceId}`;
+    const routing = { routes: settings.slack.routes, channels: settings.slack.channels };
+    const incidentPolicy: IncidentPolicy = {
+      autoCreate: settings.incidents.autoCreate,
+      assignment: settings.incidents.assignment,
+      provider: provider === null ? null : { name: provider.name, connectionId: provider.connectionId },
+      alertUrl,
+    };
+    const rules = new Map<SourceName, ReturnType<typeof sourceRulesOf>>();
+    const rulesOf = (source: SourceName): ReturnType<typeof sourceRulesOf> => {
+      const known = rules.get(source) ?? sourceRulesOf(settings.sources, source);
+      rules.set(source, known);
+      return known;
+    };
+
+    let dispatcher: Dispatcher | null = null;
+    let timetable: Timetable | null = null;
+    if (active.has('worker')) {
+      if (slack !== null) {
+        dispatcher = new Dispatcher({
+          db,
+          notifier: slack,
+          pace: settings.slack.pace,
+          links: { alertUrl, traceUrl },
+          clock,
+          concurrency: 10,
+          observe: (event) => {
+            events.dispatch(event);
+            if (event.kind === 'failed') health.failing('slack', `${event.code}: ${event.detail}`);
+            if (event.kind === 'posted' || event.kind === 'edited') health.ok('slack');
+          },
+        });
+        dispatcher.start();
+        const running = dispatcher;
+        stops.push({ name: 'dispatcher', stop: () => running.stop() });
+        const listener = new Listener({
+          url: databaseUrl,
+          handlers: { [wakeChannel]: () => running.wake() },
+          onError: (error) => log.warn({ err: error }, 'the listening database connection broke'),
+        });
+        await listener.start();
+        stops.push({ name: 'listener', stop: () => listener.stop() });
+      }
+
+      const worker = new JobWorker({
+        pool,
+        url: databaseUrl,
+        concurrency: 8,
+        handlers: {
+          'alert.changed': async ({ alertIds }) => {
+            const alerts = await findAlerts(db, alertIds);
+            const candidates = alerts.filter(
+              (alert) =>
+                isOpen(alert.status) &&
+                alert.incidentId === null &&
+                opensByItself(alert, incidentPolicy.autoCreate).open,
+            );
+            if (candidates.length > 0) {
+              const ids = candidates.map((alert) => alert.id);
+              await openForChanged(db, ids, incidentPolicy, clock.now());
+            }
+            if (alerts.some((alert) => alert.incidentId !== null)) await followAlerts(db, alertIds, clock.now());
+            if (slack !== null) {
+              await planNotifications(db, alertIds, { notifier: slack.name, routing }, clock.now());
+            }
+          },
+          'incident.sync': async ({ incidentId }, signal) => {
+            if (provider === null) return;
+            const observe = (outcome: 'confirmed' | 'failed' | 'retried', command: string, detail: string): void => {
+              events.incidentCommand(provider.name, outcome, command, detail);
+              if (outcome === 'confirmed') health.ok('opsgenie');
+              else health.failing('opsgenie', detail);
+            };
+            await syncIncident({ db, provider, clock, observe }, incidentId, signal);
+          },
+          'slack.interaction': async ({ eventId }, signal) => {
+            if (slack === null) return;
+            const observe = (action: string, userId: string, alertId: string): void =>
+              events.acted(action, 'slack', userId, alertId);
+            const { unlinkedUsers } = settings.slack;
+            await handleInteraction({ db, desk: slack, clock, incidentPolicy, unlinkedUsers, observe }, eventId, signal);
+          },
+        },
+        onFailure: (failure) => events.jobFailed(failure),
+        onTrouble: (error) => log.warn({ err: error }, 'the job worker starts again'),
+      });
+      worker.start();
+      stops.push({ name: 'job worker', stop: () => worker.stop() });
+
+      const watched = watchedSources(settings.sources, rulesOf);
+      timetable = new Timetable(
+        [
+          {
+            name: 'expiry',
+            everyMs: expiryEveryMs,
+            run: async () => {
+              while ((await resolveExpired(db, clock.now(), expiredPerPass)) === expiredPerPass);
+            },
+          },
+          { name: 'heartbeats', everyMs: 5_000, run: () => watchHeartbeats({ db, intake, clock }, watched) },
+          { name: 'orphans', everyMs: orphansEveryMs, run: async () => void (await releaseOrphans(pool)) },
+          {
+            name: 'retention',
+            everyMs: 3_600_000,
+            run: async () => {
+              await maintainPartitions(db, clock.now(), settings.deliveries.retentionDays);
+              await forgetServed(db, clock.now(), settings.deliveries.retentionDays);
+            },
+          },
+        ],
+        (name, error) => log.warn({ err: error, entry: name }, 'a timetable entry failed and is tried again'),
+      );
+      timetable.start();
+      const running = timetable;
+      stops.push({ name: 'timetable', stop: () => running.stop() });
+    }
+
+    metrics.onScrape(async () => {
+      metrics.intakeQueue.set(intake.queuedAlerts);
+      metrics.dbPool.set({ state: 'idle' }, pool.idleCount);
+      metrics.dbPool.set({ state: 'busy' }, pool.totalCount - pool.idleCount);
+      metrics.dbPool.set({ state: 'waiting' }, pool.waitingCount);
+      for (const job of await pendingJobs(pool)) {
+        metrics.jobsPending.set({ task: job.task }, job.count);
+        metrics.jobsOldest.set({ task: job.task }, job.oldestSeconds);
+      }
+      metrics.notificationsPending.set((await pendingNotifications(db)).count);
+    });
+    for (const target of ['slack', 'opsgenie']) metrics.circuitOpen.set({ target }, 0);
+
+    let url: string | null = null;
+    if (active.has('api')) {
+      const services: ApiServices = {
+        db,
+        intake,
+        clock,
+        log,
+        metrics,
+        events,
+        authenticate: createAuthenticator({ db, adminToken: secrets.adminToken, now: () => clock.now().getTime() }),
+        addresses: {
+          get publicUrl() {
+            return address.publicUrl;
+          },
+          traceUrl,
+        },
+        rulesOf,
+        resolveTimeoutSecondsOf: (source) => settings.sources[source].resolveTimeoutSeconds,
+        sources: {
+          grafana: createGrafanaSource({ secrets: secrets.grafanaSecrets, ...settings.sources.grafana }),
+          alertmanager: createAlertmanagerSource(),
+          alertmanagerApi: createAlertmanagerApiSource({
+            resolveTimeoutSeconds: settings.sources.alertmanager.resolveTimeoutSeconds ?? 300,
+          }),
+        },
+        incidentPolicy,
+        routing,
+        slackSigningSecrets: secrets.slackSigningSecrets,
+        opsgenieWebhookSecrets: secrets.opsgenieWebhookSecrets,
+        readiness: (): Promise<Readiness> => health.readiness(pool),
+        limits: { maxBodyBytes: settings.intake.maxBodyBytes },
+      };
+      const server = await buildServer(services, { trustedProxies: settings.server.trustedProxies, version });
+      await server.listen({ host: settings.server.host, port: settings.server.port });
+      stops.push({ name: 'http server', stop: () => server.close() });
+      const { port } = server.server.address() as AddressInfo;
+      address.publicUrl = publicUrlOf(settings.server, port);
+      url = publicUrlOf({ ...settings.server, publicUrl: null }, port);
+    }
+    health.started();
+    log.info({ url, roles: [...active], version }, 'gomon is ready');
+
+    return {
+      url,
+      stop: stopAll,
+      tick: async () => timetable?.runAll(),
+      drain: async (timeoutMs = 15_000) => {
+        const until = Date.now() + timeoutMs;
+        for (;;) {
+          const jobs = (await pendingJobs(pool)).filter((job) => job.count > 0);
+          const messages = await pendingNotifications(db);
+          if (jobs.length === 0 && messages.count === 0 && intake.queuedAlerts === 0) return;
+          if (Date.now() > until) {
+            throw new Error(`not drained after ${timeoutMs} ms: ${JSON.stringify({ jobs, messages })}`);
+          }
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+      },
+    };
+  } catch (error) {
+    await stopAll();
+    throw error;
+  }
+}
+
+function watchedSources(
+  sources: Config['settings']['sources'],
+  rulesOf: (source: SourceName) => WatchedSource['rules'],
+): WatchedSource[] {
+  return (Object.keys(sources) as SourceName[]).flatMap((name) => {
+    const { heartbeatSeconds } = sources[name];
+    return heartbeatSeconds === null ? [] : [{ name, heartbeatSeconds, rules: rulesOf(name) }];
+  });
+}

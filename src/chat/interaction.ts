@@ -1,0 +1,164 @@
+import { type Actor, type ActionResult, type AlertAction, act } from '../alerts/actions.ts';
+import { actionsOf, findAlerts, type StoredAlert } from '../alerts/alert-queries.ts';
+import type { Db } from '../db/pool.ts';
+import { type IncidentPolicy, openForAlert } from '../incidents/open.ts';
+import type { Clock } from '../lib/clock.ts';
+import { isUuid } from '../lib/ids.ts';
+import type { ChatDesk, ChatInteraction } from './chat-desk.ts';
+import { findPerson, type LinkedPerson } from './people.ts';
+
+/**
+ * Does what somebody clicked or submitted. The click was stored and answered
+ * before; this runs as a job, may run twice, and tells the person quietly when
+ * there was nothing left to do.
+ */
+export type InteractionDependencies = {
+  db: Db;
+  desk: ChatDesk;
+  clock: Clock;
+  incidentPolicy: IncidentPolicy;
+  /** `read`: people whose e-mail the chat does not tell may look, not act. */
+  unlinkedUsers: 'act' | 'read';
+  observe: (action: string, userId: string, alertId: string) => void;
+};
+
+export async function handleInteraction(deps: InteractionDependencies, eventId: string, signal: AbortSignal): Promise<void> {
+  const event = await deps.db
+    .selectFrom('inbound_events')
+    .select(['payload', 'processed_at'])
+    .where('id', '=', eventId)
+    .executeTakeFirst();
+  if (event === undefined || event.processed_at !== null) return;
+  const interaction = event.payload as ChatInteraction;
+  const outcome = await perform(deps, interaction, signal);
+  await deps.db
+    .updateTable('inbound_events')
+    .set({ processed_at: deps.clock.now(), outcome: outcome.slice(0, 500) })
+    .where('id', '=', eventId)
+    .execute();
+}
+
+/** Answers what came of it, for the record. */
+async function perform(deps: InteractionDependencies, interaction: ChatInteraction, signal: AbortSignal): Promise<string> {
+  const [alert] = isUuid(interaction.alertId) ? await findAlerts(deps.db, [interaction.alertId]) : [];
+  if (alert === undefined) return tell(deps, interaction, 'This alert is not known here any more.', signal);
+  if (interaction.kind === 'button' && interaction.actionId === 'alert_trace') return 'a link was opened';
+  // The dialog has to open within 3 s of the click, so nothing is asked before.
+  if (interaction.kind === 'button' && interaction.actionId === 'alert_add_note') {
+    return openNote(deps, interaction, alert, signal);
+  }
+  const person = await findPerson(deps.db, deps.desk, interaction, deps.clock.now(), signal);
+  if (deps.unlinkedUsers === 'read' && person.email === null) {
+    const text = 'You can look, but not act: your Slack account has no e-mail address that links it to a person here.';
+    return tell(deps, interaction, text, signal);
+  }
+  const actor = actorFor(person, interaction);
+  if (interaction.kind === 'button' && interaction.actionId === 'alert_create_incident') {
+    return createIncident(deps, interaction, alert, actor, signal);
+  }
+  const action = actionFor(interaction);
+  if (action === null) return tell(deps, interaction, 'This button is not known here.', signal);
+  const result = await act(deps.db, alert.id, action, actor, deps.clock.now());
+  if (result.ok && !result.already) {
+    deps.observe(action.kind, actor.userId, alert.id);
+    return `${action.kind} done`;
+  }
+  return tell(deps, interaction, await explain(deps, alert, action, result), signal);
+}
+
+function actorFor(person: LinkedPerson, interaction: ChatInteraction): Actor {
+  return {
+    userId: person.email ?? person.slackId,
+    door: 'slack',
+    about: { name: person.name, slackUserId: person.slackId, channelId: interaction.channelId, messageTs: interaction.messageTs },
+  };
+}
+
+const actions: Record<string, AlertAction> = {
+  alert_acknowledge: { kind: 'acknowledge' },
+  alert_escalate: { kind: 'escalate' },
+  alert_resolve: { kind: 'resolve' },
+};
+
+function actionFor(interaction: ChatInteraction): AlertAction | null {
+  if (interaction.kind === 'note-submitted') return { kind: 'note', text: interaction.text };
+  return actions[interaction.actionId] ?? null;
+}
+
+async function openNote(
+  deps: InteractionDependencies,
+  click: Extract<ChatInteraction, { kind: 'button' }>,
+  alert: StoredAlert,
+  signal: AbortSignal,
+): Promise<string> {
+  if (alert.archivedAt !== null) return tell(deps, click, 'This alert is archived; archived alerts take no notes.', signal);
+  const { triggerId, channelId, messageTs } = click;
+  const answer = await deps.desk.openNoteModal({ triggerId, alertId: alert.id, title: alert.title, channelId, messageTs }, signal);
+  if (answer.ok) return 'dialog opened';
+  return tell(deps, click, `The dialog could not be opened (${answer.code}). Please click once more.`, signal);
+}
+
+async function createIncident(
+  deps: InteractionDependencies,
+  interaction: ChatInteraction,
+  alert: StoredAlert,
+  actor: Actor,
+  signal: AbortSignal,
+): Promise<string> {
+  const opened = await openForAlert(deps.db, { alertId: alert.id }, deps.incidentPolicy, actor, deps.clock.now());
+  if (opened.ok && opened.created) {
+    deps.observe('create_incident', actor.userId, alert.id);
+    return `incident ${opened.incidentId} opened`;
+  }
+  if (opened.ok) return tell(deps, interaction, 'There is an open incident for this alert already.', signal);
+  return tell(deps, interaction, `No incident was opened: ${opened.detail}.`, signal);
+}
+
+const doneWords: Record<AlertAction['kind'], string> = {
+  acknowledge: 'acknowledged',
+  escalate: 'escalated as far as it goes',
+  assign: 'assigned',
+  resolve: 'resolved',
+  'resolve-and-archive': 'resolved',
+  note: 'noted',
+};
+
+const auditNames: Partial<Record<AlertAction['kind'], string>> = {
+  acknowledge: 'acknowledge',
+  escalate: 'escalate',
+  resolve: 'resolve',
+};
+
+/** "Already acknowledged by Ann at 03:12 UTC": who was first, and when. */
+async function explain(
+  deps: InteractionDependencies,
+  alert: StoredAlert,
+  action: AlertAction,
+  result: ActionResult,
+): Promise<string> {
+  if (!result.ok) {
+    if (result.reason === 'forbidden') return `Nothing was changed: ${result.detail}.`;
+    return result.reason === 'archived' ? 'This alert is archived already.' : 'This alert is not known here any more.';
+  }
+  const done = (await actionsOf(deps.db, { alertId: alert.id })).findLast(
+    (entry) => entry.action === auditNames[action.kind],
+  );
+  if (done === undefined) return `This alert is already ${doneWords[action.kind]}.`;
+  const who = typeof done.details['name'] === 'string' ? done.details['name'] : done.userId;
+  const at = `${done.at.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+  return `This alert is already ${doneWords[action.kind]}: by ${who} at ${at}.`;
+}
+
+/** Tells only the person who clicked; what cannot be told is recorded all the same. */
+async function tell(
+  deps: InteractionDependencies,
+  interaction: ChatInteraction,
+  text: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const { channelId, userId } = interaction;
+  const answer = await deps.desk.postEphemeral({ channelId, userId, text }, signal);
+  if (answer.ok || interaction.kind !== 'button' || interaction.responseUrl === null) return text;
+  await deps.desk.respond(interaction.responseUrl, text, signal);
+  return text;
+}

@@ -1,0 +1,32 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander';
+import { addConfigCommands } from './commands/config.ts';
+import { addDatabaseCommands } from './commands/database.ts';
+import { addSendCommand } from './commands/send.ts';
+import { addServeCommand } from './commands/serve.ts';
+import { addSlackCommands } from './commands/slack.ts';
+import { addTokenCommands } from './commands/token.ts';
+
+/** The command line: reads arguments, and leaves the work to the rooms. */
+const program = new Command('gomon')
+  .description('Alerting and incident service of the GoMon monitoring platform')
+  .configureHelp({ showGlobalOptions: true })
+  .exitOverride();
+
+addServeCommand(program);
+addDatabaseCommands(program);
+addConfigCommands(program);
+addTokenCommands(program);
+addSlackCommands(program);
+addSendCommand(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode;
+  } else {
+    console.error(`gomon: ${error instanceof Error ? error.message : String(error)}`);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,51 @@
+import type pg from 'pg';
+
+export type DependencyState = { state: 'ok' | 'off' | 'failing'; detail?: string };
+
+/** What we last heard of the systems around us. Only the database decides whether we are ready. */
+export class Health {
+  #phase: 'starting' | 'ready' | 'stopping' = 'starting';
+  readonly #dependencies = new Map<string, DependencyState>();
+
+  register(name: string, on: boolean): void {
+    this.#dependencies.set(name, { state: on ? 'ok' : 'off' });
+  }
+
+  off(): string[] {
+    return [...this.#dependencies].flatMap(([name, { state }]) => (state === 'off' ? [name] : []));
+  }
+
+  ok(name: string): void {
+    this.#dependencies.set(name, { state: 'ok' });
+  }
+
+  failing(name: string, detail: string): void {
+    this.#dependencies.set(name, { state: 'failing', detail: detail.slice(0, 300) });
+  }
+
+  started(): void {
+    if (this.#phase === 'starting') this.#phase = 'ready';
+  }
+
+  stopping(): void {
+    this.#phase = 'stopping';
+  }
+
+  async readiness(pool: pg.Pool): Promise<{
+    ready: boolean;
+    state: 'starting' | 'ready' | 'stopping' | 'database-away';
+    dependencies: Record<string, DependencyState>;
+  }> {
+    const trouble = await pool.query('SELECT 1').then(
+      () => null,
+      (error: unknown) => (error instanceof Error ? error.message : 'unknown'),
+    );
+    const database: DependencyState = trouble === null ? { state: 'ok' } : { state: 'failing', detail: trouble };
+    const state = this.#phase === 'ready' && trouble !== null ? 'database-away' : this.#phase;
+    return {
+      ready: state === 'ready',
+      state,
+      dependencies: { database, ...Object.fromEntries(this.#dependencies) },
+    };
+  }
+}
