@@ -19,7 +19,8 @@ describe('the real SDK', () => {
       blocks,
       metadata,
     });
-    const at = { channel: posted.channel ?? '', ts: posted.ts ?? '' };
+    const { channel, ts } = posted as unknown as { channel: string; ts: string };
+    const at = { channel, ts };
     await client.chat.update({ ...at, text: 'resolved', blocks });
     const history = await client.conversations.history({
       channel: at.channel,
@@ -36,11 +37,15 @@ describe('the real SDK', () => {
       client.chat.update({ channel: '#alert-critical', ts: at.ts, text: 'a' }),
     ).rejects.toMatchObject({ data: { error: 'channel_not_found' } });
     sandbox.fault({ method: 'chat.postMessage', kind: 'rate-limit', retryAfterSeconds: 3 });
-    await expect(client.apiCall('chat.postMessage', { channel: at.channel, text: 'a' })).rejects.toMatchObject({
+    await expect(
+      client.apiCall('chat.postMessage', { channel: at.channel, text: 'a' }),
+    ).rejects.toMatchObject({
       retryAfter: 3,
     });
     sandbox.fault({ method: 'chat.postMessage', kind: 'http-500' });
-    await expect(client.apiCall('chat.postMessage', { channel: at.channel, text: 'a' })).rejects.toMatchObject({
+    await expect(
+      client.apiCall('chat.postMessage', { channel: at.channel, text: 'a' }),
+    ).rejects.toMatchObject({
       statusCode: 500,
     });
     await sandbox.close();
@@ -62,9 +67,12 @@ describe('waitFor', () => {
     const sandbox = await startTestSandbox();
     await expect(sandbox.waitFor(() => false, 1)).rejects.toThrow('not seen within 1 ms');
     await expect(sandbox.waitFor(() => sandbox.channel('nowhere'))).rejects.toThrow('could not be evaluated');
-    const waiting = expect(sandbox.waitFor(() => false)).rejects.toThrow('closed');
-    await sandbox.close();
-    await waiting;
+    const waiting = sandbox.waitFor(() => false);
+    const [outcome] = await Promise.allSettled([waiting, sandbox.close()]);
+    expect(outcome).toMatchObject({
+      status: 'rejected',
+      reason: { message: expect.stringContaining('closed') },
+    });
   });
 });
 

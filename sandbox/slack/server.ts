@@ -5,7 +5,7 @@ import { Deliveries } from './deliveries.ts';
 import type { DeliveryTargets } from './deliveries.ts';
 import { FaultQueue } from './faults.ts';
 import type { FaultRule } from './faults.ts';
-import { newId } from './ids.ts';
+import { administration, channelOf } from './administration.ts';
 import { Interactions } from './interactions.ts';
 import type { Click, Command, Submission } from './interactions.ts';
 import type { JsonObject } from './json.ts';
@@ -23,10 +23,12 @@ import { RateLimits } from './rate-limits.ts';
 import type { LimitSetting } from './rate-limits.ts';
 import { responseUrlRoutes } from './response-url-routes.ts';
 import { ResponseUrls } from './response-urls.ts';
-import { SlackState } from './state.ts';
+import type { SlackState } from './state.ts';
 import { Triggers } from './triggers.ts';
 import { uiRoutes } from './ui-routes.ts';
 import { webApiRoutes } from './web-api/routes.ts';
+import { newWorkspace, standardScopes } from './workspace.ts';
+import type { NewChannel, NewUser } from './workspace.ts';
 
 export type SlackSandboxOptions = {
   /** 0, the default, takes any free port of the loopback address. */
@@ -36,7 +38,7 @@ export type SlackSandboxOptions = {
   /** Where the service listens; can be told later with `deliverTo`. */
   target?: DeliveryTargets;
   channels?: readonly NewChannel[];
-  users?: readonly { name: string; realName: string; email: string }[];
+  users?: readonly NewUser[];
   /** What the token may do; by default what the app's manifest asks for. */
   scopes?: readonly string[];
   limits?: LimitSetting;
@@ -47,8 +49,6 @@ export type SlackSandboxOptions = {
   /** Waits before an event is sent again; by default at once, after 1 min and after 5 min. */
   eventRetryDelaysMs?: readonly number[];
 };
-
-export type NewChannel = { name: string; isPrivate?: boolean; botIsMember?: boolean; isArchived?: boolean };
 
 /** The service's answer to a modal; `errors` by block_id is what the person then sees. */
 export type SubmissionResult = Delivery & { errors: Record<string, string> };
@@ -103,28 +103,9 @@ export type SlackSandbox = {
   close(): Promise<void>;
 };
 
-const standardChannels: readonly NewChannel[] = [
-  { name: 'alert-critical' },
-  { name: 'k8s-healthchecks' },
-  { name: 'monitoring-dev' },
-];
-
-const standardUsers = [
-  { name: 'ana', realName: 'Ana Ruiz', email: 'ana@example.com' },
-  { name: 'jonas', realName: 'Jonas Weber', email: 'jonas@example.com' },
-  { name: 'priya', realName: 'Priya Nair', email: 'priya@example.com' },
-];
-
-/** The scopes the app's manifest asks for. */
-const standardScopes: readonly string[] = (
-  'app_mentions:read channels:history channels:join channels:read chat:write chat:write.public commands ' +
-  'groups:history groups:read im:history im:read im:write links:read links:write reactions:write ' +
-  'usergroups:read users:read users:read.email'
-).split(' ');
-
 /** Starts a Slack workspace on loopback with one app installed. It refuses what Slack refuses. */
 export async function startSlackSandbox(options: SlackSandboxOptions): Promise<SlackSandbox> {
-  const state = newState(options);
+  const state = newWorkspace(options);
   const closing = new AbortController();
   let url = '';
   const baseUrl = (): string => url;
@@ -185,43 +166,9 @@ export async function startSlackSandbox(options: SlackSandboxOptions): Promise<S
   };
 }
 
-function newState(options: SlackSandboxOptions): SlackState {
-  const app = {
-    teamId: newId('T'),
-    teamName: 'Example',
-    teamDomain: 'example',
-    appId: newId('A'),
-    botId: newId('B'),
-    botUserId: newId('U'),
-    botName: 'GoMon',
-  };
-  const state = new SlackState(app, options.now ?? Date.now);
-  for (const user of options.users ?? standardUsers)
-    state.users.push({ id: newId('U'), isBot: false, ...user });
-  state.users.push({ id: app.botUserId, name: 'gomon', realName: 'GoMon', email: '', isBot: true });
-  for (const channel of options.channels ?? standardChannels) addChannel(state, channel);
-  return state;
-}
-
-function addChannel(state: SlackState, channel: NewChannel): Channel {
-  return state.addChannel({
-    name: channel.name.replace(/^#/, ''),
-    kind: channel.isPrivate ? 'private' : 'public',
-    isArchived: channel.isArchived ?? false,
-    botIsMember: channel.botIsMember ?? true,
-    userId: null,
-  });
-}
-
 async function listen(server: FastifyInstance, port: number): Promise<string> {
   await server.listen({ host: '127.0.0.1', port });
   return `http://127.0.0.1:${(server.server.address() as AddressInfo).port}`;
-}
-
-function channelOf(state: SlackState, key: string): Channel {
-  const channel = state.findChannel(key);
-  if (!channel) throw new Error(`there is no channel ${key}`);
-  return channel;
 }
 
 function readers(state: SlackState) {
@@ -257,48 +204,5 @@ function actions(interactions: Interactions) {
     openHome: (user?: string) => interactions.openHome(user),
     say: (input: { channel: string; text: string; user?: string; threadTs?: string }) =>
       interactions.say(input),
-  };
-}
-
-/** What an administrator of the workspace does to the app, with the events it causes. */
-function administration(state: SlackState, interactions: Interactions) {
-  const change = (key: string, fields: Partial<Channel>): Channel => {
-    const channel = Object.assign(channelOf(state, key), fields);
-    state.feed.changed();
-    return channel;
-  };
-  const actor = (): string => state.users.find((each) => !each.isBot)?.id ?? '';
-  return {
-    addChannel: (channel: NewChannel) => addChannel(state, channel),
-    archive: (key: string) => {
-      const channel = change(key, { isArchived: true });
-      const type = channel.kind === 'private' ? 'group_archive' : 'channel_archive';
-      interactions.announce({ type, channel: channel.id, user: actor() });
-    },
-    unarchive: (key: string) => {
-      const channel = change(key, { isArchived: false });
-      const type = channel.kind === 'private' ? 'group_unarchive' : 'channel_unarchive';
-      interactions.announce({ type, channel: channel.id, user: actor() });
-    },
-    removeBot: (key: string) => {
-      const channel = change(key, { botIsMember: false });
-      const kind = channel.kind === 'private' ? 'G' : 'C';
-      const { botUserId: user, teamId: team } = state.app;
-      interactions.announce({
-        type: 'member_left_channel',
-        user,
-        channel: channel.id,
-        channel_type: kind,
-        team,
-      });
-    },
-    inviteBot: (key: string) => {
-      change(key, { botIsMember: true });
-    },
-    deleteMessage: (key: string, ts: string) => {
-      const message = state.findMessage(channelOf(state, key).id, ts);
-      if (!message) throw new Error(`there is no message ${ts} in ${key}`);
-      state.deleteMessage(message);
-    },
   };
 }

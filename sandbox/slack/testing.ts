@@ -52,7 +52,7 @@ export type Service = {
 
 /** A service behind the three webhooks. `answer: 'silence'` never answers, 'break' drops the connection. */
 export async function startService(
-  answer: (request: Received, count: number) => Reply | "silence" | "break" = () => ({}),
+  answer: (request: Received, count: number) => Reply | 'silence' | 'break' = () => ({}),
 ): Promise<Service> {
   const received: Received[] = [];
   const server = createServer((request, response) => {
@@ -65,14 +65,16 @@ export async function startService(
         body: Buffer.concat(chunks).toString('utf8'),
       };
       received.push(seen);
-      void Promise.resolve(answer(seen, received.length)).then((reply) => {
-        if (reply === 'silence') return;
-        if (reply === 'break') return void request.socket.destroy();
-        const body = reply.json === undefined ? (reply.body ?? '') : JSON.stringify(reply.json);
-        const type: Record<string, string> =
-          reply.json === undefined ? {} : { 'content-type': 'application/json' };
-        response.writeHead(reply.status ?? 200, { ...type, ...reply.headers }).end(body);
-      });
+      const reply = answer(seen, received.length);
+      if (reply === 'silence') return;
+      if (reply === 'break') {
+        request.socket.destroy();
+        return;
+      }
+      const body = reply.json === undefined ? (reply.body ?? '') : JSON.stringify(reply.json);
+      const type: Record<string, string> =
+        reply.json === undefined ? {} : { 'content-type': 'application/json' };
+      response.writeHead(reply.status ?? 200, { ...type, ...reply.headers }).end(body);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

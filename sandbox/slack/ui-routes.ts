@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import type { Interactions } from './interactions.ts';
+import type { Click, Interactions } from './interactions.ts';
 import type { Delivery, Message } from './model.ts';
 import { renderPage } from './page.ts';
 import type { SlackState } from './state.ts';
@@ -66,38 +66,45 @@ export function uiRoutes({
     );
     scope.get('/ui/events', (request, reply) => stream(state, reply, request.raw));
 
-    scope.post('/ui/click', async (request) => {
+    for (const [name, act] of Object.entries(pageActions(state, interactions))) {
+      scope.post(`/ui/${name}`, (request) => act(request.body));
+    }
+  };
+}
+
+/** What the page can do, by the last part of the address. */
+function pageActions(
+  state: SlackState,
+  interactions: Interactions,
+): Record<string, (body: unknown) => Promise<object>> {
+  return {
+    click: async (body) => {
       // exactOptionalPropertyTypes: an absent field has to stay absent.
-      const click = JSON.parse(JSON.stringify(clickBody.parse(request.body))) as Parameters<
-        Interactions['click']
-      >[0];
+      const click = JSON.parse(JSON.stringify(clickBody.parse(body))) as Click;
       return outcome(await interactions.click(click));
-    });
-    scope.post('/ui/submit', async (request) => {
-      const { delivery, errors } = await interactions.submit(submitBody.parse(request.body));
+    },
+    submit: async (body) => {
+      const { delivery, errors } = await interactions.submit(submitBody.parse(body));
       return { ...(delivery ? outcome(delivery) : { ok: true }), errors };
-    });
-    scope.post('/ui/close-view', async (request) => {
-      await interactions.closeView(z.object({ viewId: z.string() }).parse(request.body).viewId);
+    },
+    'close-view': async (body) => {
+      await interactions.closeView(z.object({ viewId: z.string() }).parse(body).viewId);
       return { ok: true };
-    });
-    scope.post('/ui/command', async (request) =>
-      outcome(await interactions.command(commandBody.parse(request.body))),
-    );
-    scope.post('/ui/home', async (request) =>
-      outcome(await interactions.openHome(z.object({ user: z.string() }).parse(request.body).user)),
-    );
-    scope.post('/ui/say', async (request) => {
-      const { threadTs, ...said } = sayBody.parse(request.body);
+    },
+    command: async (body) => outcome(await interactions.command(commandBody.parse(body))),
+    home: async (body) =>
+      outcome(await interactions.openHome(z.object({ user: z.string() }).parse(body).user)),
+    say: async (body) => {
+      const { threadTs, ...said } = sayBody.parse(body);
       return { ok: true, ts: interactions.say(threadTs === undefined ? said : { ...said, threadTs }) };
-    });
-    scope.post('/ui/dismiss', async (request) => {
-      const { id } = z.object({ id: z.string() }).parse(request.body);
+    },
+    dismiss: async (body) => {
+      const { id } = z.object({ id: z.string() }).parse(body);
       const index = state.ephemerals.findIndex((each) => each.id === id);
       if (index >= 0) state.ephemerals.splice(index, 1);
       state.feed.changed();
       return { ok: true };
-    });
+    },
   };
 }
 

@@ -112,7 +112,7 @@ function renderSidebar() {
         'button',
         {
           class: unread ? 'unread' : '',
-          'aria-current': page.place === id,
+          'aria-current': page.place === id ? 'true' : null,
           'data-key': `go/${id}`,
           onclick: () => go(id),
         },
@@ -370,7 +370,7 @@ function renderThread() {
   const quiet = page.state.ephemerals
     .filter((each) => each.threadTs === page.thread.ts)
     .map((each) => ({ ts: each.ts, node: showEphemeral(each) }));
-  place(
+  arrange(
     byId('replies'),
     [...shown, ...quiet].toSorted((a, b) => (a.ts < b.ts ? -1 : 1)).map((each) => each.node),
   );

@@ -41,12 +41,9 @@ export function readContent(args: JsonObject): { given: GivenContent; warnings: 
   if (blocks !== undefined && !Array.isArray(blocks)) return blocks;
   const attachments = readAttachments(args['attachments']);
   if (attachments !== undefined && !Array.isArray(attachments)) return attachments;
-  const metadata = readMetadata(args['metadata']);
-  if (metadata && 'error' in metadata && metadata['ok'] === false) return metadata as Failure;
-  return {
-    given: { text, blocks, attachments, metadata: metadata as JsonObject | null | undefined },
-    warnings,
-  };
+  const read = readMetadata(args['metadata']);
+  if ('error' in read) return read;
+  return { given: { text, blocks, attachments, metadata: read.metadata }, warnings };
 }
 
 /** invalid_blocks as Slack says it: which rule, and a pointer to the place. */
@@ -86,13 +83,13 @@ function readAttachments(value: unknown): JsonObject[] | undefined | Failure {
   }));
 }
 
-function readMetadata(value: unknown): JsonObject | null | undefined | Failure {
-  if (!isGiven(value)) return undefined;
+function readMetadata(value: unknown): { metadata: GivenContent['metadata'] } | Failure {
+  if (!isGiven(value)) return { metadata: undefined };
   if (!isObject(value)) return fail('invalid_metadata_format');
-  if (Object.keys(value).length === 0) return null;
+  if (Object.keys(value).length === 0) return { metadata: null };
   const { event_type: type, event_payload: payload } = value;
   if (typeof type !== 'string' || type === '' || type.length > 255) return fail('invalid_metadata_format');
   if (!isObject(payload)) return fail('invalid_metadata_format');
   if (Buffer.byteLength(JSON.stringify(value)) > mostMetadataBytes) return fail('metadata_too_large');
-  return { event_type: type, event_payload: payload };
+  return { metadata: { event_type: type, event_payload: payload } };
 }

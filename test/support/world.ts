@@ -1,0 +1,172 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Writable } from 'node:stream';
+import pg from 'pg';
+import { stringify } from 'yaml';
+import { type OpsgenieSandbox, startOpsgenieSandbox } from '../../sandbox/opsgenie/server.ts';
+import { type SlackSandbox, startSlackSandbox } from '../../sandbox/slack/server.ts';
+import { type App, type AppRole, startApp } from '../../src/app.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import type { Clock } from '../../src/lib/clock.ts';
+import { createLog } from '../../src/observability/log.ts';
+import { createTestDatabase } from './postgres.ts';
+
+/**
+ * The whole service against the sandbox servers, for scenarios told through the
+ * front door. Everything listens on ports of the system's choice.
+ */
+export type World = {
+  app: App;
+  slack: SlackSandbox;
+  opsgenie: OpsgenieSandbox;
+  clock: TestClock;
+  databaseUrl: string;
+  url: string;
+  /** Every log line so far. */
+  log: () => string;
+  /** As the admin, unless headers say otherwise. A string body goes out as it is. */
+  call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
+  /** Rows straight from the database. */
+  rows<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]>;
+  /** Until nothing waits to be done. */
+  drain(): Promise<void>;
+  /** Stops the service and starts it again on the same database, with the sandboxes as they are. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+};
+
+// oxlint-disable-next-line typescript/no-explicit-any -- answers are looked into by the tests
+export type Answer = { status: number; headers: Headers; text: string; body: any };
+
+/** Runs with the real clock, and can be set ahead. */
+export class TestClock implements Clock {
+  #aheadMs = 0;
+
+  now(): Date {
+    return new Date(Date.now() + this.#aheadMs);
+  }
+
+  advance(ms: number): void {
+    this.#aheadMs += ms;
+  }
+}
+
+export const adminToken = 'test-admin-token';
+export const slackSigningSecret = 'test-signing-secret';
+export const opsgenieWebhookSecret = 'test-webhook-secret';
+
+export async function startWorld(
+  options: {
+    /** As in gomon.yaml. */
+    settings?: Record<string, unknown>;
+    /** Beside those that point at the sandboxes; `undefined` takes one away. */
+    env?: Record<string, string | undefined>;
+    roles?: readonly AppRole[];
+    /** Slack's own rate limits; off by default, so that a scenario measures only what it means to. */
+    slackLimits?: 'slack' | 'off';
+  } = {},
+): Promise<World> {
+  const database = await createTestDatabase();
+  const clock = new TestClock();
+  const slack = await startSlackSandbox({
+    botToken: 'xoxb-test',
+    signingSecret: slackSigningSecret,
+    limits: options.slackLimits ?? 'off',
+  });
+  const opsgenie = await startOpsgenieSandbox({ apiKey: 'test-opsgenie-key' });
+  const folder = await mkdtemp(path.join(tmpdir(), 'gomon-world-'));
+  const lines: string[] = [];
+  const file = path.join(folder, 'gomon.yaml');
+  await writeFile(file, stringify({ slack: { pace: quick }, ...options.settings }));
+  const env: Record<string, string | undefined> = {
+    DATABASE_URL: database.url,
+    GOMON_PORT: '0',
+    GOMON_ADMIN_TOKEN: adminToken,
+    GOMON_KUBERNETES: 'off',
+    GOMON_LOG_LEVEL: 'debug',
+    SLACK_BOT_TOKEN: 'xoxb-test',
+    SLACK_SIGNING_SECRET: slackSigningSecret,
+    SLACK_API_URL: slack.apiUrl,
+    OPSGENIE_API_KEY: opsgenie.apiKey,
+    OPSGENIE_API_URL: opsgenie.url,
+    OPSGENIE_WEBHOOK_SECRET: opsgenieWebhookSecret,
+    ...options.env,
+  };
+  const loaded = await loadConfig({ argvConfigPath: file, env, cwd: folder });
+  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems, null, 2));
+  const { config } = loaded;
+  const start = (): Promise<App> =>
+    startApp({
+      config,
+      clock,
+      log: createLog('debug', collector(lines)),
+      ...(options.roles === undefined ? {} : { roles: options.roles }),
+    });
+  const reader = new pg.Pool({ connectionString: database.url, max: 2, application_name: 'tests' });
+  const world: World = {
+    app: await start(),
+    slack,
+    opsgenie,
+    clock,
+    databaseUrl: database.url,
+    url: '',
+    log: () => lines.join(''),
+    async call(method, where, body, headers = {}) {
+      const isText = typeof body === 'string' || Buffer.isBuffer(body);
+      const response = await fetch(new URL(where, world.url), {
+        method,
+        headers: {
+          authorization: `Bearer ${adminToken}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...headers,
+        },
+        ...(body === undefined ? {} : { body: isText ? (body as string) : JSON.stringify(body) }),
+      });
+      const text = await response.text();
+      return { status: response.status, headers: response.headers, text, body: parsed(text) };
+    },
+    async rows(text, values) {
+      const result = await reader.query(text, values);
+      return result.rows;
+    },
+    drain: () => world.app.drain(),
+    async restart() {
+      await world.app.stop();
+      world.app = await start();
+      world.url = world.app.url ?? '';
+      slack.deliverTo(world.url);
+    },
+    async stop() {
+      await world.app.stop();
+      await reader.end();
+      await Promise.all([slack.close(), opsgenie.stop()]);
+      await database.drop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+  world.url = world.app.url ?? '';
+  slack.deliverTo(world.url);
+  opsgenie.deliverTo(`${world.url}/api/v1/webhooks/opsgenie`, { 'X-GoMon-Webhook-Secret': opsgenieWebhookSecret });
+  return world;
+}
+
+/** Faster than Slack allows, for scenarios that are not about pace. */
+const quick = { burstPerChannel: 1_000, postsPerSecondPerChannel: 100, editBurst: 10_000, editsPerMinute: 100_000 };
+
+function collector(lines: string[]): Writable {
+  return new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      lines.push(chunk.toString('utf8'));
+      done();
+    },
+  });
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
