@@ -27,8 +27,10 @@ import { syncIncident } from './incidents/sync.ts';
 import { createAlertmanagerApiSource } from './integrations/alertmanager/api-source.ts';
 import { createAlertmanagerSource } from './integrations/alertmanager/webhook-source.ts';
 import { createGrafanaSource } from './integrations/grafana/grafana-source.ts';
+import { createOpsgenieDoor } from './integrations/opsgenie/opsgenie-door.ts';
 import { createOpsgenieProvider } from './integrations/opsgenie/provider.ts';
 import { createCardRenderer } from './integrations/slack/card-renderer.ts';
+import { createSlackDoor } from './integrations/slack/slack-door.ts';
 import { createSlackNotifier } from './integrations/slack/slack-notifier.ts';
 import { Timetable } from './jobs/timetable.ts';
 import { JobWorker, pendingJobs, releaseOrphans } from './jobs/worker.ts';
@@ -101,7 +103,8 @@ export async function startApp(options: AppOptions): Promise<App> {
       const running = embedded;
       stops.push({ name: 'embedded database', stop: () => running.stop() });
       running.supervise((change) => {
-        if (change.state === 'failed') log.error({ err: change.error }, 'embedded PostgreSQL does not come up');
+        if (change.state === 'failed')
+          log.error({ err: change.error }, 'embedded PostgreSQL does not come up');
         else log.warn({ state: change.state }, 'embedded PostgreSQL changed its state');
       });
     }
@@ -109,13 +112,14 @@ export async function startApp(options: AppOptions): Promise<App> {
     const migrated = await migrate(databaseUrl);
     if (migrated.applied.length > 0) log.info({ applied: migrated.applied }, 'database migrated');
 
-    const { db, pool, close } = openPool({
+    const database = openPool({
       url: databaseUrl,
       size: settings.database.poolSize,
       purpose: [...active].join('+'),
       onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
     });
-    stops.push({ name: 'database pool', stop: close });
+    const { db, pool } = database;
+    stops.push({ name: 'database pool', stop: () => database.close() });
     await maintainPartitions(db, clock.now(), settings.deliveries.retentionDays);
 
     const metrics = createMetrics();
@@ -127,7 +131,10 @@ export async function startApp(options: AppOptions): Promise<App> {
 
     const intake = new Intake({
       db,
-      limits: { queuedAlerts: settings.intake.queueLimitAlerts, alertsPerCommit: settings.intake.alertsPerCommit },
+      limits: {
+        queuedAlerts: settings.intake.queueLimitAlerts,
+        alertsPerCommit: settings.intake.alertsPerCommit,
+      },
       observe: (committed) => events.deliveryCommitted(committed),
     });
     stops.push({ name: 'intake', stop: () => intake.stop() });
@@ -143,7 +150,8 @@ export async function startApp(options: AppOptions): Promise<App> {
                 ? {}
                 : { template: await readFile(settings.slack.templateFile, 'utf8') },
             ),
-            onBlocksRefused: (refusal, alertId) => log.error({ refusal, alertId }, 'Slack refused the layout of a card'),
+            onBlocksRefused: (refusal, alertId) =>
+              log.error({ refusal, alertId }, 'Slack refused the layout of a card'),
           });
     const provider =
       secrets.opsgenieApiKey === null
@@ -159,7 +167,8 @@ export async function startApp(options: AppOptions): Promise<App> {
     health.register('slack', slack !== null);
     health.register('opsgenie', provider !== null);
     health.register('jaeger', settings.jaeger.queryUrl !== null || settings.jaeger.uiUrl !== null);
-    for (const name of health.off()) log.info({ integration: name }, 'an integration without credentials is off');
+    for (const name of health.off())
+      log.info({ integration: name }, 'an integration without credentials is off');
 
     // The port may be chosen by the system, and links carry it.
     const address = { publicUrl: publicUrlOf(settings.server) };
@@ -227,14 +236,19 @@ export async function startApp(options: AppOptions): Promise<App> {
               const ids = candidates.map((alert) => alert.id);
               await openForChanged(db, ids, incidentPolicy, clock.now());
             }
-            if (alerts.some((alert) => alert.incidentId !== null)) await followAlerts(db, alertIds, clock.now());
+            if (alerts.some((alert) => alert.incidentId !== null))
+              await followAlerts(db, alertIds, clock.now());
             if (slack !== null) {
               await planNotifications(db, alertIds, { notifier: slack.name, routing }, clock.now());
             }
           },
           'incident.sync': async ({ incidentId }, signal) => {
             if (provider === null) return;
-            const observe = (outcome: 'confirmed' | 'failed' | 'retried', command: string, detail: string): void => {
+            const observe = (
+              outcome: 'confirmed' | 'failed' | 'retried',
+              command: string,
+              detail: string,
+            ): void => {
               events.incidentCommand(provider.name, outcome, command, detail);
               if (outcome === 'confirmed') health.ok('opsgenie');
               else health.failing('opsgenie', detail);
@@ -246,7 +260,11 @@ export async function startApp(options: AppOptions): Promise<App> {
             const observe = (action: string, userId: string, alertId: string): void =>
               events.acted(action, 'slack', userId, alertId);
             const { unlinkedUsers } = settings.slack;
-            await handleInteraction({ db, desk: slack, clock, incidentPolicy, unlinkedUsers, observe }, eventId, signal);
+            await handleInteraction(
+              { db, desk: slack, clock, incidentPolicy, unlinkedUsers, observe },
+              eventId,
+              signal,
+            );
           },
         },
         onFailure: (failure) => events.jobFailed(failure),
@@ -305,7 +323,11 @@ export async function startApp(options: AppOptions): Promise<App> {
         log,
         metrics,
         events,
-        authenticate: createAuthenticator({ db, adminToken: secrets.adminToken, now: () => clock.now().getTime() }),
+        authenticate: createAuthenticator({
+          db,
+          adminToken: secrets.adminToken,
+          now: () => clock.now().getTime(),
+        }),
         addresses: {
           get publicUrl() {
             return address.publicUrl;
@@ -323,8 +345,8 @@ export async function startApp(options: AppOptions): Promise<App> {
         },
         incidentPolicy,
         routing,
-        slackSigningSecrets: secrets.slackSigningSecrets,
-        opsgenieWebhookSecrets: secrets.opsgenieWebhookSecrets,
+        chatDoor: createSlackDoor({ signingSecrets: secrets.slackSigningSecrets }),
+        providerDoor: createOpsgenieDoor({ webhookSecrets: secrets.opsgenieWebhookSecrets }),
         readiness: (): Promise<Readiness> => health.readiness(pool),
         limits: { maxBodyBytes: settings.intake.maxBodyBytes },
       };

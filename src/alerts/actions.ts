@@ -37,7 +37,13 @@ export type ActionResult =
   | { ok: false; reason: 'forbidden'; detail: string };
 
 /** Does one thing to one alert, in a transaction of its own. */
-export async function act(db: Db, alertId: string, action: AlertAction, actor: Actor, now: Date): Promise<ActionResult> {
+export async function act(
+  db: Db,
+  alertId: string,
+  action: AlertAction,
+  actor: Actor,
+  now: Date,
+): Promise<ActionResult> {
   return db.transaction().execute((tx) => actWithin(tx, alertId, action, actor, now));
 }
 
@@ -63,7 +69,11 @@ export async function actWithin(
 }
 
 async function missing(tx: Tx, alertId: string): Promise<ActionResult> {
-  const archived = await tx.selectFrom('alerts_archive').select('id').where('id', '=', alertId).executeTakeFirst();
+  const archived = await tx
+    .selectFrom('alerts_archive')
+    .select('id')
+    .where('id', '=', alertId)
+    .executeTakeFirst();
   return { ok: false, reason: archived === undefined ? 'not-found' : 'archived' };
 }
 
@@ -134,7 +144,8 @@ function entry(before: KnownAlert, after: KnownAlert, action: AlertAction, actor
   if ('why' in action && action.why !== undefined) said['reason'] = action.why;
   if (before.status !== after.status) Object.assign(said, { from: before.status, to: after.status });
   if (before.severity !== after.severity) said['severity'] = { from: before.severity, to: after.severity };
-  if (before.assignedTo !== after.assignedTo) said['assignedTo'] = { from: before.assignedTo, to: after.assignedTo };
+  if (before.assignedTo !== after.assignedTo)
+    said['assignedTo'] = { from: before.assignedTo, to: after.assignedTo };
   return {
     alertId: after.id,
     incidentId: after.incidentId,

@@ -192,7 +192,9 @@ function mapStrings(value: unknown, change: (text: string) => string): unknown {
   if (typeof value === 'string') return change(value);
   if (Array.isArray(value)) return value.map((item) => mapStrings(item, change));
   if (typeof value === 'object' && value !== null) {
-    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, mapStrings(inner, change)]));
+    return Object.fromEntries(
+      Object.entries(value).map(([name, inner]) => [name, mapStrings(inner, change)]),
+    );
   }
   return value;
 }
@@ -204,7 +206,12 @@ export async function latestNotes(
   perAlert: number,
 ): Promise<{ alertId: string; userId: string; text: string; about: Record<string, unknown>; at: Date }[]> {
   if (alertIds.length === 0) return [];
-  const rows = await sql<{ alert_id: string; user_id: string; details: Record<string, unknown>; created_at: Date }>`
+  const rows = await sql<{
+    alert_id: string;
+    user_id: string;
+    details: Record<string, unknown>;
+    created_at: Date;
+  }>`
     SELECT n.* FROM unnest(${alertIds}::uuid[]) AS a (id)
     CROSS JOIN LATERAL (
       SELECT alert_id, user_id, details, created_at FROM alert_actions
@@ -213,14 +220,16 @@ export async function latestNotes(
   return rows.rows.map((row) => ({
     alertId: row.alert_id,
     userId: fromStorable(row.user_id),
-    text: fromStorable(String(row.details['text'] ?? '')),
+    text: typeof row.details['text'] === 'string' ? fromStorable(row.details['text']) : '',
     about: row.details,
     at: row.created_at,
   }));
 }
 
 /** The decisions kept with the audit rows, each with when and for which delivery it was made. */
-export function decisionsIn(actions: RecordedAction[]): (Decision & { at: Date; deliveryId: string | null })[] {
+export function decisionsIn(
+  actions: RecordedAction[],
+): (Decision & { at: Date; deliveryId: string | null })[] {
   return actions.flatMap((action) => {
     const decisions = action.details['decisions'];
     if (!Array.isArray(decisions)) return [];

@@ -40,7 +40,11 @@ export type SignalEffect =
 const overtakenWithinMs = 60_000;
 
 /** @param receivedAt when the report had arrived in full. */
-export function judgeSignal(known: KnownAlert | undefined, signal: DescribedSignal, receivedAt: Date): SignalEffect {
+export function judgeSignal(
+  known: KnownAlert | undefined,
+  signal: DescribedSignal,
+  receivedAt: Date,
+): SignalEffect {
   return signal.status === 'firing' ? judgeFiring(known, signal, receivedAt) : judgeResolved(known, signal);
 }
 
@@ -48,7 +52,8 @@ function judgeFiring(known: KnownAlert | undefined, signal: DescribedSignal, rec
   if (known === undefined) return effect('created', 'first report of this fingerprint');
   if (isOpen(known.status)) {
     const changes = visibleChanges(known, signal);
-    if (changes.length > 0) return effect('changed', `reported firing again with another ${changes.join(' and ')}`);
+    if (changes.length > 0)
+      return effect('changed', `reported firing again with another ${changes.join(' and ')}`);
     return effect('repeated', 'already open: counted, nothing to tell');
   }
   if (overtookItsResolve(known, signal, receivedAt)) {
@@ -58,7 +63,8 @@ function judgeFiring(known: KnownAlert | undefined, signal: DescribedSignal, rec
 }
 
 function judgeResolved(known: KnownAlert | undefined, signal: DescribedSignal): SignalEffect {
-  if (known === undefined) return effect('ignored', 'a resolve of an alert that was never seen firing opens nothing');
+  if (known === undefined)
+    return effect('ignored', 'a resolve of an alert that was never seen firing opens nothing');
   if (!isOpen(known.status)) return effect('ignored', 'already resolved');
   if (endedBefore(signal, known.latestStartsAt)) {
     return effect('ignored', 'a late resolve: it ended before the present episode began');
@@ -188,7 +194,8 @@ function seenAgain(known: KnownAlert, signal: DescribedSignal, receivedAt: Date)
     traceIds: signal.traceIds.length > 0 ? signal.traceIds : known.traceIds,
     occurrences: known.occurrences + 1,
     startsAt: signal.startsAt === null ? known.startsAt : earlier(known.startsAt, signal.startsAt),
-    latestStartsAt: signal.startsAt === null ? known.latestStartsAt : later(known.latestStartsAt, signal.startsAt),
+    latestStartsAt:
+      signal.startsAt === null ? known.latestStartsAt : later(known.latestStartsAt, signal.startsAt),
     expiresAt: signal.expiresAt,
     lastSeenAt: later(known.lastSeenAt, receivedAt),
     updatedAt: visible ? receivedAt : known.updatedAt,

@@ -40,7 +40,14 @@ export async function storeDeliveries(
 /** A body that was refused whole: kept for diagnosis, with the reason. */
 export async function storeRefusedDelivery(
   db: Db,
-  refused: { id: string; source: IntakeRequest['source']; sender: string; receivedAt: Date; raw: RawDelivery; reason: string },
+  refused: {
+    id: string;
+    source: IntakeRequest['source'];
+    sender: string;
+    receivedAt: Date;
+    raw: RawDelivery;
+    reason: string;
+  },
 ): Promise<void> {
   const { body, encoding } = compress(refused.raw.body);
   await db
@@ -78,7 +85,8 @@ function summary(result: IntakeResult): Record<string, unknown> {
   const remarks: { index: number; outcome: string; reason: string }[] = [];
   result.results.forEach((entry, index) => {
     counts[entry.outcome] = (counts[entry.outcome] ?? 0) + 1;
-    if (entry.reason !== undefined) remarks.push({ index, outcome: entry.outcome, reason: entry.reason.replaceAll('\0', '') });
+    if (entry.reason !== undefined)
+      remarks.push({ index, outcome: entry.outcome, reason: entry.reason.replaceAll('\0', '') });
   });
   return { ...counts, remarks };
 }
@@ -87,7 +95,11 @@ function summary(result: IntakeResult): Record<string, unknown> {
  * Makes the partitions of today and the next days, and drops those past
  * retention. Names carry the day; a day is a UTC day.
  */
-export async function maintainPartitions(db: Db, now: Date, retentionDays: number): Promise<{ dropped: string[] }> {
+export async function maintainPartitions(
+  db: Db,
+  now: Date,
+  retentionDays: number,
+): Promise<{ dropped: string[] }> {
   const dayMs = 86_400_000;
   const today = Math.floor(now.getTime() / dayMs) * dayMs;
   for (let ahead = 0; ahead <= 3; ahead += 1) {
@@ -105,7 +117,9 @@ export async function maintainPartitions(db: Db, now: Date, retentionDays: numbe
   for (const name of dropped) {
     await sql`DROP TABLE IF EXISTS ${sql.table(name)}`.execute(db);
   }
-  await sql`DELETE FROM deliveries_default WHERE received_at < ${new Date(today - retentionDays * dayMs)}`.execute(db);
+  await sql`DELETE FROM deliveries_default WHERE received_at < ${new Date(today - retentionDays * dayMs)}`.execute(
+    db,
+  );
   return { dropped };
 }
 

@@ -4,7 +4,10 @@ import { toStorable } from '../db/text.ts';
 
 /** When each source whose silence is an alert was last heard of. */
 
-export async function noteHeartbeats(tx: Tx, beats: { source: string; tenant: string; at: Date }[]): Promise<void> {
+export async function noteHeartbeats(
+  tx: Tx,
+  beats: { source: string; tenant: string; at: Date }[],
+): Promise<void> {
   if (beats.length === 0) return;
   // One row per source: ON CONFLICT cannot touch a row twice in one statement.
   const latest = new Map<string, { source: string; tenant: string; at: Date }>();

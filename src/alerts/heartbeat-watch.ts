@@ -79,5 +79,6 @@ async function report(
     entries: [{ ok: true, signal: described }],
     raw: { contentType: 'application/json', headers: {}, body: Buffer.from(JSON.stringify(signal)) },
   });
-  if (!result.ok) throw new Error(`the missing heartbeat of ${source.name} could not be stored: ${result.reason}`);
+  if (!result.ok)
+    throw new Error(`the missing heartbeat of ${source.name} could not be stored: ${result.reason}`);
 }

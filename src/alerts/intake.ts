@@ -4,7 +4,15 @@ import type { ActionSource } from '../db/schema.ts';
 import { enqueue } from '../jobs/enqueue.ts';
 import { newId } from '../lib/ids.ts';
 import type { SourceName } from './alert.ts';
-import { type AlertKey, type AuditEntry, audit, insertAlerts, lockByKeys, touchAlerts, updateAlerts } from './alert-store.ts';
+import {
+  type AlertKey,
+  type AuditEntry,
+  audit,
+  insertAlerts,
+  lockByKeys,
+  touchAlerts,
+  updateAlerts,
+} from './alert-store.ts';
 import { applySignal, judgeSignal, type KnownAlert } from './apply-signal.ts';
 import { changedJobs } from './changed.ts';
 import { type RawDelivery, storeDeliveries } from './delivery-store.ts';
@@ -245,7 +253,11 @@ async function writeBatch(tx: Tx, requests: IntakeRequest[]): Promise<IntakeResu
     tx,
     planned
       .filter((item) => item.signal.mute === 'heartbeat' && item.signal.status === 'firing')
-      .map((item) => ({ source: item.request.source, tenant: item.signal.tenant, at: item.request.receivedAt })),
+      .map((item) => ({
+        source: item.request.source,
+        tenant: item.signal.tenant,
+        at: item.request.receivedAt,
+      })),
   );
   return written.map(({ result }) => result);
 }
@@ -274,7 +286,9 @@ function keyText(key: AlertKey): string {
 }
 
 async function judge(tx: Tx, planned: PlannedSignal[]): Promise<Map<string, Working>> {
-  const keys = new Map(planned.map((item) => [item.key, { source: item.request.source, ...pickKey(item.signal) }]));
+  const keys = new Map(
+    planned.map((item) => [item.key, { source: item.request.source, ...pickKey(item.signal) }]),
+  );
   const locked = await lockByKeys(tx, [...keys.values()]);
   const working = new Map<string, Working>();
   for (const { alert, incidentStillOpen } of locked) {
@@ -351,7 +365,12 @@ function applyOne(work: Working, item: PlannedSignal): EntryResult {
 }
 
 const auditKinds = { created: 'create', refired: 'refire', changed: 'update', resolved: 'resolve' } as const;
-const outcomes = { created: 'created', refired: 'updated', changed: 'updated', resolved: 'resolved' } as const;
+const outcomes = {
+  created: 'created',
+  refired: 'updated',
+  changed: 'updated',
+  resolved: 'resolved',
+} as const;
 
 function textChanged(before: KnownAlert, now: KnownAlert): boolean {
   return (

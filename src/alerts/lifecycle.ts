@@ -109,6 +109,7 @@ export function escalation(
     };
   }
   if (target === alert.severity && alert.status === 'escalated') return { kind: 'already' };
-  if (target === alert.severity && wished !== undefined && alert.severity !== 'P0') return { kind: 'already' };
+  if (target === alert.severity && wished !== undefined && alert.severity !== 'P0')
+    return { kind: 'already' };
   return { kind: 'changed', status: 'escalated', severity: target };
 }

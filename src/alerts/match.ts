@@ -19,7 +19,9 @@ export function matches(
     fits(alert.severity, condition.severity) &&
     fits(alert.source, condition.source) &&
     fits(alert.namespace ?? '', condition.namespace) &&
-    Object.entries(condition.labels ?? {}).every(([name, patterns]) => fits(alert.labels[name] ?? '', patterns))
+    Object.entries(condition.labels ?? {}).every(([name, patterns]) =>
+      fits(alert.labels[name] ?? '', patterns),
+    )
   );
 }
 

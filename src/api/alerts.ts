@@ -3,12 +3,18 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { type Actor, type AlertAction, act } from '../alerts/actions.ts';
-import { actionsOf, findAlerts, listAlerts, relatedAlerts, type StoredAlert } from '../alerts/alert-queries.ts';
+import {
+  actionsOf,
+  findAlerts,
+  listAlerts,
+  relatedAlerts,
+  type StoredAlert,
+} from '../alerts/alert-queries.ts';
 import type { ParsedEntry } from '../alerts/source.ts';
 import type { IntakeRequest, IntakeResult } from '../alerts/intake.ts';
 import { decodeCursor } from '../db/page.ts';
-import { CreateAlert } from '../integrations/rest-api/create-alert.ts';
-import { toSignal } from '../integrations/rest-api/to-signal.ts';
+import { CreateAlert } from './contract/create-alert.ts';
+import { toSignal } from './to-signal.ts';
 import { type Caller, requireRight } from './auth.ts';
 import {
   AcknowledgeBody,
@@ -92,7 +98,9 @@ function readItems(body: Buffer): unknown[] {
   try {
     content = JSON.parse(body.toString('utf8'));
   } catch (error) {
-    throw badRequest(`The body is not JSON (${(error as Error).message}); expected one alert or an array of alerts.`);
+    throw badRequest(
+      `The body is not JSON (${(error as Error).message}); expected one alert or an array of alerts.`,
+    );
   }
   const items: unknown[] = Array.isArray(content) ? (content as unknown[]) : [content];
   if (items.length > mostAlerts) {
@@ -131,7 +139,9 @@ async function submitOnce(
   if (before.kind === 'answered') return before.result;
   if (before.kind === 'other-request') throw otherRequest(key);
   try {
-    return accepted(await services.intake.submitWith(intakeRequest, claimKey(claim, intakeRequest.receivedAt)));
+    return accepted(
+      await services.intake.submitWith(intakeRequest, claimKey(claim, intakeRequest.receivedAt)),
+    );
   } catch (error) {
     // The same key was committed by a request that ran at the same time.
     const meanwhile = await storedAnswer(services.db, claim);
@@ -181,7 +191,14 @@ function readRoutes(services: ApiServices): FastifyPluginCallbackZod {
 
     app.get(
       '/api/v1/alerts/:id',
-      { schema: { tags: ['alerts'], summary: 'One alert, with its history and reasons', params, response: { 200: AlertDetail, default: Problem } } },
+      {
+        schema: {
+          tags: ['alerts'],
+          summary: 'One alert, with its history and reasons',
+          params,
+          response: { 200: AlertDetail, default: Problem },
+        },
+      },
       async (request) => {
         requireRight(await services.authenticate(request), 'read');
         const alert = await findOne(services, request.params.id);
@@ -217,14 +234,18 @@ function labelFilters(query: Record<string, unknown>): Record<string, string[]> 
   return labels;
 }
 
-export function readCursor(cursor: string | undefined, sort: 'createdAt' | 'updatedAt' | 'severity' = 'createdAt') {
+export function readCursor(
+  cursor: string | undefined,
+  sort: 'createdAt' | 'updatedAt' | 'severity' = 'createdAt',
+) {
   if (cursor === undefined) return null;
   const position = decodeCursor(cursor);
   const looksRight =
     position !== null &&
     Id.safeParse(position.id).success &&
     (sort === 'severity' ? /^P[0-4]$/.test(position.key) : !Number.isNaN(Date.parse(position.key)));
-  if (!looksRight) throw badRequest('cursor is not one that this list gave out (or it belongs to another sort).');
+  if (!looksRight)
+    throw badRequest('cursor is not one that this list gave out (or it belongs to another sort).');
   return position;
 }
 
@@ -250,26 +271,40 @@ function actionRoutes(services: ApiServices): FastifyPluginCallbackZod {
       if (!result.ok && result.reason === 'not-found') throw notFound('alert', id);
       // What is archived is resolved: doing that again is done.
       const ended = action.kind === 'resolve-and-archive' || action.kind === 'resolve';
-      if (!result.ok && result.reason === 'archived' && !ended) throw conflict('The alert is archived; archived alerts do not change.');
-      if (!result.ok && result.reason === 'forbidden') throw conflict(`${result.detail[0]?.toUpperCase()}${result.detail.slice(1)}.`);
+      if (!result.ok && result.reason === 'archived' && !ended)
+        throw conflict('The alert is archived; archived alerts do not change.');
+      if (!result.ok && result.reason === 'forbidden')
+        throw conflict(`${result.detail[0]?.toUpperCase()}${result.detail.slice(1)}.`);
       if (result.ok && !result.already) services.events.acted(action.kind, 'api', actor.userId, id);
       return presentAlert(await findOne(services, id), services.addresses);
     };
     app.put('/api/v1/alerts/:id/acknowledge', { schema: schema('Acknowledge', AcknowledgeBody) }, (request) =>
       perform(request, request.params.id, { kind: 'acknowledge', note: request.body?.note }),
     );
-    app.put('/api/v1/alerts/:id/escalate', { schema: schema('Escalate, one level up by default', EscalateBody) }, (request) =>
-      perform(request, request.params.id, { kind: 'escalate', ...request.body }),
+    app.put(
+      '/api/v1/alerts/:id/escalate',
+      { schema: schema('Escalate, one level up by default', EscalateBody) },
+      (request) => perform(request, request.params.id, { kind: 'escalate', ...request.body }),
     );
-    app.put('/api/v1/alerts/:id/assign', { schema: schema('Put somebody in charge', AssignBody) }, (request) =>
-      perform(request, request.params.id, { kind: 'assign', assignedTo: request.body.assignedTo }),
+    app.put(
+      '/api/v1/alerts/:id/assign',
+      { schema: schema('Put somebody in charge', AssignBody) },
+      (request) =>
+        perform(request, request.params.id, { kind: 'assign', assignedTo: request.body.assignedTo }),
     );
     app.post('/api/v1/alerts/:id/notes', { schema: schema('Add a note', NoteBody) }, (request) =>
       perform(request, request.params.id, { kind: 'note', text: request.body.text }),
     );
     app.delete(
       '/api/v1/alerts/:id',
-      { schema: { tags: ['alerts'], summary: 'Resolve and archive', params, response: { 200: Alert, default: Problem } } },
+      {
+        schema: {
+          tags: ['alerts'],
+          summary: 'Resolve and archive',
+          params,
+          response: { 200: Alert, default: Problem },
+        },
+      },
       (request) => perform(request, request.params.id, { kind: 'resolve-and-archive' }),
     );
     done();

@@ -1,7 +1,7 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import type { Db } from '../db/pool.ts';
-import { findToken, type Role } from './token-store.ts';
+import { findToken, hashToken, type Role } from './token-store.ts';
 import { ProblemError } from './problem.ts';
 
 /** Who is asking: an API token, by its name and what it may do. */
@@ -13,17 +13,18 @@ export type Authenticator = (request: Pick<FastifyRequest, 'headers'>) => Promis
 const cacheForMs = 5_000;
 const cacheSize = 1_000;
 
-/**
- * Tokens are 256 random bits, so a plain hash is enough to keep them: there is
- * nothing to guess. Looked up by hash, remembered for a moment.
- */
-export function createAuthenticator(options: { db: Db; adminToken: string | null; now: () => number }): Authenticator {
+/** Tokens are looked up by hash and remembered for a moment. */
+export function createAuthenticator(options: {
+  db: Db;
+  adminToken: string | null;
+  now: () => number;
+}): Authenticator {
   const cache = new Map<string, { caller: Caller | null; until: number }>();
-  const admin = options.adminToken === null ? null : digest(options.adminToken);
+  const admin = options.adminToken === null ? null : hashToken(options.adminToken);
   return async (request) => {
     const token = tokenOf(request.headers.authorization);
     if (token === null) return null;
-    const hash = digest(token);
+    const hash = hashToken(token);
     if (admin !== null && timingSafeEqual(hash, admin)) return { name: 'admin', role: 'admin', tenant: '' };
     const key = hash.toString('base64');
     const known = cache.get(key);
@@ -33,10 +34,6 @@ export function createAuthenticator(options: { db: Db; adminToken: string | null
     cache.set(key, { caller, until: options.now() + cacheForMs });
     return caller;
   };
-}
-
-export function digest(token: string): Buffer {
-  return createHash('sha256').update(token).digest();
 }
 
 /** `Bearer TOKEN`, or the password of `Basic` for senders that know nothing else. */
@@ -60,7 +57,10 @@ export type Right = 'send' | 'read' | 'act';
 export function requireRight(caller: Caller | null, right: Right): Caller {
   if (caller === null) {
     throw new ProblemError(
-      { status: 401, detail: 'A valid API token is needed: Authorization: Bearer TOKEN (gomon token create makes one).' },
+      {
+        status: 401,
+        detail: 'A valid API token is needed: Authorization: Bearer TOKEN (gomon token create makes one).',
+      },
       { 'www-authenticate': 'Bearer realm="gomon"' },
     );
   }

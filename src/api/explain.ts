@@ -16,7 +16,13 @@ export async function explainAlert(
   actions: RecordedAction[],
 ): Promise<AlertDetail['decisions']> {
   const now = services.clock.now().toISOString();
-  const present = (stage: string, outcome: string, reason: string) => ({ stage, outcome, reason, at: now, deliveryId: null });
+  const present = (stage: string, outcome: string, reason: string) => ({
+    stage,
+    outcome,
+    reason,
+    at: now,
+    deliveryId: null,
+  });
   const recorded = decisionsIn(actions).map((decision) => ({ ...decision, at: decision.at.toISOString() }));
   const messages = await notificationsOf(services.db, [subjectOf(alert)]);
   const muted = suppression(alert);
@@ -25,7 +31,11 @@ export async function explainAlert(
     ...recorded,
     alert.foldKey === null
       ? present('grouping', alert.role, 'it stands alone')
-      : present('grouping', `data source ${alert.foldKey}`, 'alerts of one broken data source share a message'),
+      : present(
+          'grouping',
+          `data source ${alert.foldKey}`,
+          'alerts of one broken data source share a message',
+        ),
     muted === null
       ? present('suppression', 'told', 'nothing suppresses it')
       : present('suppression', alert.mute ?? 'muted', muted),
@@ -34,7 +44,9 @@ export async function explainAlert(
     ...messages.map((row) => ({
       stage: 'delivery',
       outcome: `${row.state} ${row.channel}`,
-      reason: row.last_error ?? `${row.reason}${row.posted_at === null ? '' : `; posted ${row.posted_at.toISOString()}`}`,
+      reason:
+        row.last_error ??
+        `${row.reason}${row.posted_at === null ? '' : `; posted ${row.posted_at.toISOString()}`}`,
       at: row.updated_at.toISOString(),
       deliveryId: null,
     })),

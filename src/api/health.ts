@@ -12,7 +12,13 @@ export function healthRoutes(services: ApiServices): FastifyPluginCallbackZod {
   return (app, _options, done) => {
     app.get(
       '/healthz',
-      { schema: { tags: ['health'], summary: 'Liveness', response: { 200: z.object({ status: z.literal('ok') }) } } },
+      {
+        schema: {
+          tags: ['health'],
+          summary: 'Liveness',
+          response: { 200: z.object({ status: z.literal('ok') }) },
+        },
+      },
       () => ({ status: 'ok' as const }),
     );
     app.get(

@@ -25,7 +25,13 @@ export function claimKey(claim: IdempotencyClaim, now: Date): WithinCommit {
     claim: async (tx) => {
       await tx
         .insertInto('idempotency_keys')
-        .values({ owner: claim.owner, key: claim.key, request_hash: claim.requestHash, response: null, created_at: now })
+        .values({
+          owner: claim.owner,
+          key: claim.key,
+          request_hash: claim.requestHash,
+          response: null,
+          created_at: now,
+        })
         .execute();
     },
     store: async (tx, result) => {

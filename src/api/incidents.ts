@@ -16,7 +16,13 @@ import { readCursor } from './alerts.ts';
 import { requireRight } from './auth.ts';
 import { AssignBody, NoteBody } from './contract/alert.ts';
 import { Id, pageOf, Problem } from './contract/common.ts';
-import { CreateIncidentBody, Incident, IncidentDetail, IncidentQuery, IncidentStatusBody } from './contract/incident.ts';
+import {
+  CreateIncidentBody,
+  Incident,
+  IncidentDetail,
+  IncidentQuery,
+  IncidentStatusBody,
+} from './contract/incident.ts';
 import { conflict, notFound, ProblemError } from './problem.ts';
 import { presentAction, presentAlert, presentIncident } from './present.ts';
 import type { ApiServices } from './services.ts';
@@ -40,10 +46,18 @@ export function incidentRoutes(services: ApiServices): FastifyPluginCallbackZod 
       },
       async (request, reply) => {
         const actor = await actorOf(services, request);
-        const opened = await openForAlert(services.db, request.body, services.incidentPolicy, actor, services.clock.now());
-        if (!opened.ok && opened.reason === 'not-found') throw new ProblemError({ status: 404, detail: `${opened.detail}.` });
+        const opened = await openForAlert(
+          services.db,
+          request.body,
+          services.incidentPolicy,
+          actor,
+          services.clock.now(),
+        );
+        if (!opened.ok && opened.reason === 'not-found')
+          throw new ProblemError({ status: 404, detail: `${opened.detail}.` });
         if (!opened.ok) throw conflict(`Not possible: ${opened.detail}.`);
-        if (opened.created) services.events.acted('create_incident', 'api', actor.userId, request.body.alertId);
+        if (opened.created)
+          services.events.acted('create_incident', 'api', actor.userId, request.body.alertId);
         return reply.code(opened.created ? 201 : 200).send(await present(opened.incidentId));
       },
     );
@@ -62,13 +76,23 @@ export function incidentRoutes(services: ApiServices): FastifyPluginCallbackZod 
         requireRight(await services.authenticate(request), 'read');
         const { limit, cursor, ...filter } = request.query;
         const page = await listIncidents(services.db, filter, { limit, after: readCursor(cursor) });
-        return { ...page, items: page.items.map((incident) => presentIncident(incident, services.addresses)) };
+        return {
+          ...page,
+          items: page.items.map((incident) => presentIncident(incident, services.addresses)),
+        };
       },
     );
 
     app.get(
       '/api/v1/incidents/:id',
-      { schema: { tags: ['incidents'], summary: 'One incident with its alerts and history', params, response: { 200: IncidentDetail, default: Problem } } },
+      {
+        schema: {
+          tags: ['incidents'],
+          summary: 'One incident with its alerts and history',
+          params,
+          response: { 200: IncidentDetail, default: Problem },
+        },
+      },
       async (request) => {
         requireRight(await services.authenticate(request), 'read');
         const { id } = request.params;
@@ -102,15 +126,27 @@ export function incidentRoutes(services: ApiServices): FastifyPluginCallbackZod 
       body,
       response: { 200: Incident, default: Problem },
     });
-    app.put('/api/v1/incidents/:id/assign', { schema: schema('Put somebody in charge', AssignBody) }, (request) =>
-      perform(request, request.params.id, (actor) =>
-        assignIncident(services.db, request.params.id, request.body.assignedTo, actor, services.clock.now()),
-      ),
+    app.put(
+      '/api/v1/incidents/:id/assign',
+      { schema: schema('Put somebody in charge', AssignBody) },
+      (request) =>
+        perform(request, request.params.id, (actor) =>
+          assignIncident(
+            services.db,
+            request.params.id,
+            request.body.assignedTo,
+            actor,
+            services.clock.now(),
+          ),
+        ),
     );
-    app.put('/api/v1/incidents/:id/status', { schema: schema('Set the status', IncidentStatusBody) }, (request) =>
-      perform(request, request.params.id, (actor) =>
-        setIncidentStatus(services.db, request.params.id, request.body.status, actor, services.clock.now()),
-      ),
+    app.put(
+      '/api/v1/incidents/:id/status',
+      { schema: schema('Set the status', IncidentStatusBody) },
+      (request) =>
+        perform(request, request.params.id, (actor) =>
+          setIncidentStatus(services.db, request.params.id, request.body.status, actor, services.clock.now()),
+        ),
     );
     app.post('/api/v1/incidents/:id/notes', { schema: schema('Add a note', NoteBody) }, (request) =>
       perform(request, request.params.id, (actor) =>

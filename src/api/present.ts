@@ -46,7 +46,8 @@ export function presentAlert(alert: StoredAlert, addresses: Addresses): Alert {
     archivedAt: iso(alert.archivedAt),
     links: {
       self: `${addresses.publicUrl}/api/v1/alerts/${alert.id}`,
-      incident: alert.incidentId === null ? null : `${addresses.publicUrl}/api/v1/incidents/${alert.incidentId}`,
+      incident:
+        alert.incidentId === null ? null : `${addresses.publicUrl}/api/v1/incidents/${alert.incidentId}`,
       source: link('source'),
       silence: link('silence'),
       dashboard: link('dashboard'),

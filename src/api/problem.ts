@@ -9,7 +9,10 @@ export class ProblemError extends Error {
   readonly problem: Problem;
   readonly headers: Record<string, string>;
 
-  constructor(problem: Omit<Problem, 'type' | 'title'> & { title?: string }, headers: Record<string, string> = {}) {
+  constructor(
+    problem: Omit<Problem, 'type' | 'title'> & { title?: string },
+    headers: Record<string, string> = {},
+  ) {
     super(problem.detail ?? problem.title ?? String(problem.status));
     this.problem = { type: 'about:blank', title: problem.title ?? titleOf(problem.status), ...problem };
     this.headers = headers;
@@ -63,7 +66,10 @@ export function sendProblem(error: FastifyError | Error, request: FastifyRequest
     .send({ ...problem, instance: request.url.split('?')[0] });
 }
 
-function toProblem(error: FastifyError | Error, request: FastifyRequest): { problem: Problem; headers: Record<string, string> } {
+function toProblem(
+  error: FastifyError | Error,
+  request: FastifyRequest,
+): { problem: Problem; headers: Record<string, string> } {
   if (error instanceof ProblemError) return { problem: error.problem, headers: error.headers };
   if (hasZodFastifySchemaValidationErrors(error)) {
     const errors = error.validation.map((issue) => ({
@@ -71,14 +77,20 @@ function toProblem(error: FastifyError | Error, request: FastifyRequest): { prob
       message: issue.message ?? 'is not valid',
     }));
     const detail = errors.map((one) => `${one.path}: ${one.message}`).join('; ');
-    return { problem: { type: 'about:blank', title: titleOf(400), status: 400, detail, errors }, headers: {} };
+    return {
+      problem: { type: 'about:blank', title: titleOf(400), status: 400, detail, errors },
+      headers: {},
+    };
   }
   if (databaseTrouble(error) === 'unavailable') {
-    const { problem, headers } = unavailable('The database is not reachable. Nothing was changed; try again.');
+    const { problem, headers } = unavailable(
+      'The database is not reachable. Nothing was changed; try again.',
+    );
     return { problem, headers };
   }
   const status = 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500;
-  const detail = status >= 500 ? 'An unexpected error; its details are in the log.' : detailOf(error, request);
+  const detail =
+    status >= 500 ? 'An unexpected error; its details are in the log.' : detailOf(error, request);
   return { problem: { type: 'about:blank', title: titleOf(status), status, detail }, headers: {} };
 }
 

@@ -11,7 +11,12 @@ export function keepRawBodies(scope: FastifyInstance): void {
   scope.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body, done) => {
     const encoding = request.headers['content-encoding'];
     if (encoding !== undefined && encoding !== 'identity') {
-      done(new ProblemError({ status: 415, detail: `Content-Encoding ${encoding} was sent; bodies are taken uncompressed.` }));
+      done(
+        new ProblemError({
+          status: 415,
+          detail: `Content-Encoding ${encoding} was sent; bodies are taken uncompressed.`,
+        }),
+      );
     } else {
       done(null, body);
     }

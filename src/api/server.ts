@@ -2,12 +2,17 @@ import fastifyHelmet from '@fastify/helmet';
 import fastifySwagger from '@fastify/swagger';
 import fastifySwaggerUi from '@fastify/swagger-ui';
 import fastify, { type FastifyInstance } from 'fastify';
-import { jsonSchemaTransform, serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import {
+  jsonSchemaTransform,
+  serializerCompiler,
+  validatorCompiler,
+  type ZodTypeProvider,
+} from 'fastify-type-provider-zod';
 import { alertRoutes } from './alerts.ts';
 import { healthRoutes } from './health.ts';
 import { incidentRoutes } from './incidents.ts';
-import { opsgenieWebhookRoute } from './opsgenie-webhook.ts';
 import { ProblemError, sendProblem } from './problem.ts';
+import { providerWebhookRoute } from './provider-webhook.ts';
 import type { ApiServices } from './services.ts';
 import { slackRoutes } from './slack.ts';
 import { sourceWebhooks } from './source-webhooks.ts';
@@ -15,7 +20,10 @@ import { sourceWebhooks } from './source-webhooks.ts';
 /** The HTTP door. A request that does not arrive in full in this time is dropped. */
 const requestTimeoutMs = 60_000;
 
-export async function buildServer(services: ApiServices, options: { trustedProxies: string[]; version: string }) {
+export async function buildServer(
+  services: ApiServices,
+  options: { trustedProxies: string[]; version: string },
+) {
   const app = fastify({
     loggerInstance: services.log,
     disableRequestLogging: true,
@@ -55,13 +63,17 @@ export async function buildServer(services: ApiServices, options: { trustedProxi
     },
     transform: jsonSchemaTransform,
   });
-  await app.register(fastifySwaggerUi, { routePrefix: '/docs', staticCSP: true, uiConfig: { docExpansion: 'list' } });
+  await app.register(fastifySwaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: true,
+    uiConfig: { docExpansion: 'list' },
+  });
   await app.register(healthRoutes(services));
   await app.register(sourceWebhooks(services));
   await app.register(alertRoutes(services));
   await app.register(incidentRoutes(services));
   await app.register(slackRoutes(services));
-  await app.register(opsgenieWebhookRoute(services));
+  await app.register(providerWebhookRoute(services));
   app.get('/api/v1/openapi.json', { schema: { hide: true } }, (_request, reply) =>
     reply.type('application/json').send(JSON.stringify(app.swagger())),
   );
@@ -73,7 +85,11 @@ export async function buildServer(services: ApiServices, options: { trustedProxi
 function measureRequests(app: FastifyInstance, services: ApiServices): void {
   app.addHook('onResponse', (request, reply, done) => {
     services.metrics.httpRequestDuration.observe(
-      { method: request.method, route: request.routeOptions.url ?? 'unknown', status: String(reply.statusCode) },
+      {
+        method: request.method,
+        route: request.routeOptions.url ?? 'unknown',
+        status: String(reply.statusCode),
+      },
       reply.elapsedTime / 1_000,
     );
     done();

@@ -2,8 +2,10 @@ import type { AlertSource } from '../alerts/source.ts';
 import type { Intake } from '../alerts/intake.ts';
 import type { SourceRules } from '../alerts/source-rules.ts';
 import type { SourceName } from '../alerts/alert.ts';
+import type { ChatDoor } from '../chat/chat-door.ts';
 import type { Db } from '../db/pool.ts';
 import type { IncidentPolicy } from '../incidents/open.ts';
+import type { ProviderDoor } from '../incidents/provider-door.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Routing } from '../notify/route.ts';
 import type { Events } from '../observability/events.ts';
@@ -28,8 +30,8 @@ export type ApiServices = {
   sources: { grafana: AlertSource; alertmanager: AlertSource; alertmanagerApi: AlertSource };
   incidentPolicy: IncidentPolicy;
   routing: Routing;
-  slackSigningSecrets: string[];
-  opsgenieWebhookSecrets: string[];
+  chatDoor: ChatDoor;
+  providerDoor: ProviderDoor;
   /** Each dependency's state for people; `database` decides readiness. */
   readiness: () => Promise<Readiness>;
   limits: { maxBodyBytes: number };

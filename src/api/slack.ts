@@ -1,10 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { answerCommand, parseCommand } from '../integrations/slack/commands.ts';
-import { parseEvent } from '../integrations/slack/events.ts';
-import { parseInteraction } from '../integrations/slack/interactions.ts';
-import { verifySlackSignature } from '../integrations/slack/signature.ts';
 import { priorities } from '../jobs/catalog.ts';
 import { Problem } from './contract/common.ts';
 import { storeInbound } from './inbound-store.ts';
@@ -23,29 +19,32 @@ const bodyLimit = 1_048_576;
 export function slackRoutes(services: ApiServices): FastifyPluginCallbackZod {
   return (app, _options, done) => {
     keepRawBodies(app);
-    const schema = (summary: string) => ({ tags: ['slack'], summary, response: { 200: z.unknown(), default: Problem } });
+    const { chatDoor } = services;
+    const route = (summary: string) => ({
+      bodyLimit,
+      schema: { tags: ['slack'], summary, response: { 200: z.unknown(), default: Problem } },
+    });
 
     app.post(
       '/api/v1/slack/webhooks/interactions',
-      { bodyLimit, schema: schema('Interactivity request URL') },
+      route('Interactivity request URL'),
       async (request, reply) => {
         verify(services, request);
-        const parsed = parseInteraction(rawBody(request));
-        if (!parsed.ok) throw badRequest(`Not a Slack interaction: ${parsed.reason}.`);
-        const { interaction } = parsed;
-        if (interaction.kind === 'ignored') {
-          services.log.debug({ reason: interaction.reason }, 'slack interaction ignored');
-          return reply.code(200).send(interaction.answer ?? '');
+        const read = chatDoor.readInteraction(rawBody(request));
+        if (read.kind === 'refused') throw badRequest(`Not a Slack interaction: ${read.reason}.`);
+        if (read.kind === 'ignored') {
+          services.log.debug({ reason: read.reason }, 'slack interaction ignored');
+          return reply.code(200).send(read.answer ?? '');
         }
+        const { dedupKey, interaction: payload } = read;
         await storeInbound(
           services.db,
-          {
-            kind: 'slack.interaction',
-            dedupKey: interaction.dedupKey,
-            payload: interaction,
-            receivedAt: services.clock.now(),
-          },
-          (eventId) => ({ task: 'slack.interaction', payload: { eventId }, priority: priorities.interaction }),
+          { kind: 'slack.interaction', dedupKey, payload, receivedAt: services.clock.now() },
+          (eventId) => ({
+            task: 'slack.interaction',
+            payload: { eventId },
+            priority: priorities.interaction,
+          }),
         );
         return reply.code(200).send('');
       },
@@ -53,47 +52,28 @@ export function slackRoutes(services: ApiServices): FastifyPluginCallbackZod {
 
     app.post(
       '/api/v1/slack/webhooks/commands',
-      { bodyLimit, schema: schema('Request URL of the slash command') },
-      async (request, reply) => {
+      route('Request URL of the slash command'),
+      (request, reply) => {
         verify(services, request);
-        const command = parseCommand(rawBody(request));
-        if (command.kind === 'ssl-check') return reply.code(200).send('');
-        if (command.kind === 'refused') throw badRequest(`Not a slash command: ${command.reason}.`);
-        return reply.code(200).type('application/json').send(answerCommand(command));
+        const read = chatDoor.readCommand(rawBody(request));
+        if (read.kind === 'refused') throw badRequest(`Not a slash command: ${read.reason}.`);
+        return reply.code(200).send(read.answer ?? '');
       },
     );
 
     app.post(
       '/api/v1/slack/webhooks/events',
-      { bodyLimit, schema: schema('Request URL of the Events API') },
+      route('Request URL of the Events API'),
       async (request, reply) => {
         verify(services, request);
-        const event = parseEvent(rawBody(request));
-        switch (event.kind) {
-          case 'challenge':
-            return reply.code(200).type('application/json').send({ challenge: event.challenge });
-          case 'refused':
-            throw badRequest(`Not an event of Slack: ${event.reason}.`);
-          case 'event':
-            await storeInbound(
-              services.db,
-              {
-                kind: 'slack.event',
-                dedupKey: event.eventId,
-                payload: { ...event },
-                receivedAt: services.clock.now(),
-              },
-              () => null,
-            );
-            return reply.code(200).send('');
-          case 'rate-limited':
-            services.log.warn({ since: event.since }, 'slack holds events back because there were too many');
-            return reply.code(200).send('');
-          case 'ignored':
-            return reply.code(200).send('');
-          default:
-            return event satisfies never;
+        const read = chatDoor.readEvent(rawBody(request));
+        if (read.kind === 'refused') throw badRequest(`Not an event of Slack: ${read.reason}.`);
+        if (read.kind === 'answer') return reply.code(200).send(read.answer);
+        if (read.kind === 'event') {
+          const event = { kind: 'slack.event', dedupKey: read.eventId, payload: read.event };
+          await storeInbound(services.db, { ...event, receivedAt: services.clock.now() }, () => null);
         }
+        return reply.code(200).send('');
       },
     );
     done();
@@ -101,14 +81,15 @@ export function slackRoutes(services: ApiServices): FastifyPluginCallbackZod {
 }
 
 function verify(services: ApiServices, request: FastifyRequest): void {
-  const verdict = verifySlackSignature({
+  const verdict = services.chatDoor.verify({
     headers: request.headers,
     rawBody: rawBody(request),
-    secrets: services.slackSigningSecrets,
     nowMs: services.clock.now().getTime(),
   });
   if (!verdict.ok) {
-    throw new ProblemError({ status: 401, detail: `The request cannot be shown to come from Slack: ${verdict.reason}.` });
+    throw new ProblemError({
+      status: 401,
+      detail: `The request cannot be shown to come from Slack: ${verdict.reason}.`,
+    });
   }
 }
-

@@ -46,13 +46,18 @@ export function sourceWebhooks(services: ApiServices): FastifyPluginCallbackZod 
     app.post(
       '/api/v2/alerts',
       { bodyLimit, schema: schema("Alertmanager's own API: Prometheus and Grafana can send here directly") },
-      async (request, reply) => answerLikeAlertmanager(await receive(services, alertmanagerApi, request), reply),
+      async (request, reply) =>
+        answerLikeAlertmanager(await receive(services, alertmanagerApi, request), reply),
     );
     done();
   };
 }
 
-async function receive(services: ApiServices, source: AlertSource, request: FastifyRequest): Promise<IntakeResult> {
+async function receive(
+  services: ApiServices,
+  source: AlertSource,
+  request: FastifyRequest,
+): Promise<IntakeResult> {
   const receivedAt = services.clock.now();
   const sourceRequest: SourceRequest = { headers: request.headers, rawBody: rawBody(request), receivedAt };
   const { sender, tenant } = await verified(services, source, sourceRequest, request);
@@ -65,7 +70,14 @@ async function receive(services: ApiServices, source: AlertSource, request: Fast
   if (!parsed.ok) {
     services.metrics.alertsReceived.inc({ source: source.name, outcome: 'rejected' });
     const id = newId();
-    await storeRefusedDelivery(services.db, { id, source: source.name, sender, receivedAt, raw, reason: parsed.reason });
+    await storeRefusedDelivery(services.db, {
+      id,
+      source: source.name,
+      sender,
+      receivedAt,
+      raw,
+      reason: parsed.reason,
+    });
     throw new ProblemError({ status: 400, detail: `${parsed.reason} (kept as delivery ${id})` });
   }
   return submit(services, {
@@ -106,7 +118,11 @@ export function describeEntries(
     if (!entry.ok) return entry;
     const described = describeSignal(entry.signal, rules, source);
     if (described.unknownSeverity) services.metrics.unknownSeverity.inc({ source });
-    described.decisions.unshift({ stage: 'parse', outcome: entry.signal.status, reason: `read as ${format}` });
+    described.decisions.unshift({
+      stage: 'parse',
+      outcome: entry.signal.status,
+      reason: `read as ${format}`,
+    });
     return { ok: true, signal: { ...described, tenant: joinTenants(tenant, described.tenant) } };
   });
 }
@@ -124,7 +140,10 @@ export function accepted(result: IntakeResult | IntakeRefusal): IntakeResult {
   if (result.ok) return result;
   switch (result.reason) {
     case 'full':
-      throw unavailable('More alerts wait to be stored than the intake queue takes. Nothing was stored; send again.', 2);
+      throw unavailable(
+        'More alerts wait to be stored than the intake queue takes. Nothing was stored; send again.',
+        2,
+      );
     case 'stopping':
       throw unavailable('The service is stopping. Nothing was stored; send again.', 5);
     case 'unavailable':
@@ -135,7 +154,8 @@ export function accepted(result: IntakeResult | IntakeRefusal): IntakeResult {
 }
 
 function answerOf(result: IntakeResult): DeliveryAnswer {
-  const count = (outcome: string): number => result.results.filter((entry) => entry.outcome === outcome).length;
+  const count = (outcome: string): number =>
+    result.results.filter((entry) => entry.outcome === outcome).length;
   return {
     deliveryId: result.deliveryId,
     received: result.results.length,

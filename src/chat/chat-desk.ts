@@ -4,7 +4,10 @@
  */
 export interface ChatDesk {
   /** Tells one person something that others do not see. */
-  postEphemeral(message: { channelId: string; userId: string; text: string }, signal?: AbortSignal): Promise<DeskAnswer>;
+  postEphemeral(
+    message: { channelId: string; userId: string; text: string },
+    signal?: AbortSignal,
+  ): Promise<DeskAnswer>;
   /** The same through the address that came with the click; for where the first cannot write. */
   respond(responseUrl: string, text: string, signal?: AbortSignal): Promise<DeskAnswer>;
   openNoteModal(

@@ -22,7 +22,11 @@ export type InteractionDependencies = {
   observe: (action: string, userId: string, alertId: string) => void;
 };
 
-export async function handleInteraction(deps: InteractionDependencies, eventId: string, signal: AbortSignal): Promise<void> {
+export async function handleInteraction(
+  deps: InteractionDependencies,
+  eventId: string,
+  signal: AbortSignal,
+): Promise<void> {
   const event = await deps.db
     .selectFrom('inbound_events')
     .select(['payload', 'processed_at'])
@@ -39,7 +43,11 @@ export async function handleInteraction(deps: InteractionDependencies, eventId: 
 }
 
 /** Answers what came of it, for the record. */
-async function perform(deps: InteractionDependencies, interaction: ChatInteraction, signal: AbortSignal): Promise<string> {
+async function perform(
+  deps: InteractionDependencies,
+  interaction: ChatInteraction,
+  signal: AbortSignal,
+): Promise<string> {
   const [alert] = isUuid(interaction.alertId) ? await findAlerts(deps.db, [interaction.alertId]) : [];
   if (alert === undefined) return tell(deps, interaction, 'This alert is not known here any more.', signal);
   if (interaction.kind === 'button' && interaction.actionId === 'alert_trace') return 'a link was opened';
@@ -49,7 +57,8 @@ async function perform(deps: InteractionDependencies, interaction: ChatInteracti
   }
   const person = await findPerson(deps.db, deps.desk, interaction, deps.clock.now(), signal);
   if (deps.unlinkedUsers === 'read' && person.email === null) {
-    const text = 'You can look, but not act: your Slack account has no e-mail address that links it to a person here.';
+    const text =
+      'You can look, but not act: your Slack account has no e-mail address that links it to a person here.';
     return tell(deps, interaction, text, signal);
   }
   const actor = actorFor(person, interaction);
@@ -70,7 +79,12 @@ function actorFor(person: LinkedPerson, interaction: ChatInteraction): Actor {
   return {
     userId: person.email ?? person.slackId,
     door: 'slack',
-    about: { name: person.name, slackUserId: person.slackId, channelId: interaction.channelId, messageTs: interaction.messageTs },
+    about: {
+      name: person.name,
+      slackUserId: person.slackId,
+      channelId: interaction.channelId,
+      messageTs: interaction.messageTs,
+    },
   };
 }
 
@@ -91,11 +105,20 @@ async function openNote(
   alert: StoredAlert,
   signal: AbortSignal,
 ): Promise<string> {
-  if (alert.archivedAt !== null) return tell(deps, click, 'This alert is archived; archived alerts take no notes.', signal);
+  if (alert.archivedAt !== null)
+    return tell(deps, click, 'This alert is archived; archived alerts take no notes.', signal);
   const { triggerId, channelId, messageTs } = click;
-  const answer = await deps.desk.openNoteModal({ triggerId, alertId: alert.id, title: alert.title, channelId, messageTs }, signal);
+  const answer = await deps.desk.openNoteModal(
+    { triggerId, alertId: alert.id, title: alert.title, channelId, messageTs },
+    signal,
+  );
   if (answer.ok) return 'dialog opened';
-  return tell(deps, click, `The dialog could not be opened (${answer.code}). Please click once more.`, signal);
+  return tell(
+    deps,
+    click,
+    `The dialog could not be opened (${answer.code}). Please click once more.`,
+    signal,
+  );
 }
 
 async function createIncident(
@@ -105,7 +128,13 @@ async function createIncident(
   actor: Actor,
   signal: AbortSignal,
 ): Promise<string> {
-  const opened = await openForAlert(deps.db, { alertId: alert.id }, deps.incidentPolicy, actor, deps.clock.now());
+  const opened = await openForAlert(
+    deps.db,
+    { alertId: alert.id },
+    deps.incidentPolicy,
+    actor,
+    deps.clock.now(),
+  );
   if (opened.ok && opened.created) {
     deps.observe('create_incident', actor.userId, alert.id);
     return `incident ${opened.incidentId} opened`;
@@ -138,7 +167,9 @@ async function explain(
 ): Promise<string> {
   if (!result.ok) {
     if (result.reason === 'forbidden') return `Nothing was changed: ${result.detail}.`;
-    return result.reason === 'archived' ? 'This alert is archived already.' : 'This alert is not known here any more.';
+    return result.reason === 'archived'
+      ? 'This alert is archived already.'
+      : 'This alert is not known here any more.';
   }
   const done = (await actionsOf(deps.db, { alertId: alert.id })).findLast(
     (entry) => entry.action === auditNames[action.kind],

@@ -19,7 +19,11 @@ export async function findPerson(
   now: Date,
   signal: AbortSignal,
 ): Promise<LinkedPerson> {
-  const known = await db.selectFrom('people').selectAll().where('slack_id', '=', click.userId).executeTakeFirst();
+  const known = await db
+    .selectFrom('people')
+    .selectAll()
+    .where('slack_id', '=', click.userId)
+    .executeTakeFirst();
   if (known !== undefined && now.getTime() - known.fetched_at.getTime() < freshForMs) {
     return { slackId: known.slack_id, email: known.email, name: known.name };
   }
@@ -28,7 +32,11 @@ export async function findPerson(
     const told = { slackId: click.userId, email: known?.email ?? null, name: known?.name ?? click.userName };
     return told;
   }
-  const person = { slackId: click.userId, email: answer.user.email?.toLowerCase() ?? null, name: answer.user.name };
+  const person = {
+    slackId: click.userId,
+    email: answer.user.email?.toLowerCase() ?? null,
+    name: answer.user.name,
+  };
   await db
     .insertInto('people')
     .values({ slack_id: person.slackId, email: person.email, name: person.name, fetched_at: now })

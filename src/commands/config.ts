@@ -11,7 +11,7 @@ export function addConfigCommands(program: Command): void {
     .argument('[file]', 'settings file (default: GOMON_CONFIG, else ./gomon.yaml if it is there)')
     .description('validate, and print the effective settings with secrets masked')
     .action(async (file: string | undefined) => {
-      const loaded = await loadConfig({ argvConfigPath: file, env: process.env, cwd: process.cwd() });
+      const loaded = await loadConfig({ argvConfigPath: file });
       if (!loaded.ok) {
         console.error(checkReport(loaded.problems));
         process.exitCode = 1;

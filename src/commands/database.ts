@@ -13,13 +13,18 @@ export function addDatabaseCommands(program: Command): void {
     .action(async (options: { config?: string }) => {
       await withDatabaseUrl(await configuration(options.config), async (url) => {
         const { applied, serverVersion } = await migrate(url);
-        console.log(`PostgreSQL ${serverVersion}: ${applied.length === 0 ? 'nothing to do' : applied.join(', ')}`);
+        console.log(
+          `PostgreSQL ${serverVersion}: ${applied.length === 0 ? 'nothing to do' : applied.join(', ')}`,
+        );
       });
     });
 }
 
 /** The configured database for one command; the embedded one is used beside a running `serve`, or started for the while. */
-async function withDatabaseUrl<Result>(config: Config, work: (url: string) => Promise<Result>): Promise<Result> {
+async function withDatabaseUrl<Result>(
+  config: Config,
+  work: (url: string) => Promise<Result>,
+): Promise<Result> {
   if (config.secrets.databaseUrl !== null) return work(config.secrets.databaseUrl);
   const embedded = await startEmbedded({ dataDir: config.settings.database.dataDir });
   try {
@@ -29,14 +34,17 @@ async function withDatabaseUrl<Result>(config: Config, work: (url: string) => Pr
   }
 }
 
-export async function withDatabase<Result>(config: Config, work: (db: Db) => Promise<Result>): Promise<Result> {
+export async function withDatabase<Result>(
+  config: Config,
+  work: (db: Db) => Promise<Result>,
+): Promise<Result> {
   return withDatabaseUrl(config, async (url) => {
     await migrate(url);
-    const { db, close } = openPool({ url, size: 2, purpose: 'command' });
+    const database = openPool({ url, size: 2, purpose: 'command' });
     try {
-      return await work(db);
+      return await work(database.db);
     } finally {
-      await close();
+      await database.close();
     }
   });
 }

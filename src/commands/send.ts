@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { type Command, Option } from 'commander';
-import { readVariable } from '../config/env.ts';
 import { publicUrlOf } from '../config/settings.ts';
 import { callJson } from '../lib/http.ts';
 import { configuration } from './configuration.ts';
@@ -21,14 +20,18 @@ export function addSendCommand(program: Command): void {
     .argument('<file>', 'JSON file; - for standard input')
     .description('post an alert payload to a running service')
     .option('--url <url>', 'the service (default: as configured)')
-    .option('--token <token>', 'API token (default: GOMON_TOKEN, else GOMON_ADMIN_TOKEN)')
-    .addOption(new Option('--door <door>', 'where to (default: guessed from the payload)').choices(Object.keys(doors)))
+    .option('--token <token>', 'API token (default: GOMON_ADMIN_TOKEN)')
+    .addOption(
+      new Option('--door <door>', 'where to (default: guessed from the payload)').choices(Object.keys(doors)),
+    )
     .option('-c, --config <file>', 'settings file')
     .action(async (file: string, options: { url?: string; token?: string; door?: Door; config?: string }) => {
       const config = await configuration(options.config);
-      const token = options.token ?? readVariable(process.env, 'GOMON_TOKEN') ?? config.secrets.adminToken;
+      const token = options.token ?? config.secrets.adminToken;
       if (token === null) {
-        throw new Error('a token is needed: --token, or GOMON_TOKEN (gomon token create --name try-out --role source makes one)');
+        throw new Error(
+          'a token is needed: --token or GOMON_ADMIN_TOKEN (gomon token create --name try-out --role source makes one)',
+        );
       }
       const payload = parse(await readInput(file), file);
       const door = options.door ?? guessDoor(payload);

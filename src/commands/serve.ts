@@ -23,14 +23,18 @@ export function addServeCommand(program: Command): void {
         // Not a log line: logs are kept and shipped, this is shown once.
         onFirstToken: (token) => console.error(`Admin API token, shown only this once: ${token}`),
       });
-      stopOnSignal(() => app.stop(), (message) => log.info(message));
+      stopOnSignal(
+        () => app.stop(),
+        (message) => log.info(message),
+      );
     });
 }
 
 function parseRoles(text: string): AppRole[] {
   return text.split(',').map((part) => {
     const role = roles.find((known) => known === part.trim());
-    if (role === undefined) throw new InvalidArgumentError(`"${part}" is not a role; known are ${roles.join(', ')}.`);
+    if (role === undefined)
+      throw new InvalidArgumentError(`"${part}" is not a role; known are ${roles.join(', ')}.`);
     return role;
   });
 }

@@ -9,7 +9,9 @@ export function addSlackCommands(program: Command): void {
     .requiredOption('--url <url>', 'the address at which Slack reaches this service')
     .action((options: { url: string }) => {
       if (!URL.canParse(options.url) || !/^https?:/.test(options.url)) {
-        throw new Error(`--url "${options.url}" is not an http(s) address, such as https://gomon.example.com`);
+        throw new Error(
+          `--url "${options.url}" is not an http(s) address, such as https://gomon.example.com`,
+        );
       }
       console.log(JSON.stringify(slackManifest({ url: options.url }), null, 2));
     });

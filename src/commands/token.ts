@@ -17,7 +17,9 @@ export function addTokenCommands(program: Command): void {
         createToken(db, options, new Date()),
       );
       if (made === null) {
-        throw new Error(`there is a token named "${options.name}" already (also a revoked one keeps its name); take another name`);
+        throw new Error(
+          `there is a token named "${options.name}" already (also a revoked one keeps its name); take another name`,
+        );
       }
       console.log(made);
     });
@@ -43,7 +45,9 @@ export function addTokenCommands(program: Command): void {
     .argument('<name>', 'its name')
     .option('-c, --config <file>', 'settings file')
     .action(async (name: string, options: { config?: string }) => {
-      const revoked = await withDatabase(await configuration(options.config), (db) => revokeToken(db, name, new Date()));
+      const revoked = await withDatabase(await configuration(options.config), (db) =>
+        revokeToken(db, name, new Date()),
+      );
       if (!revoked) throw new Error(`there is no token "${name}" in use; gomon token list shows them`);
       console.log(`revoked ${name}`);
     });

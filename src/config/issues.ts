@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { nearest } from './nearest.ts';
+import { nearest } from '../lib/nearest.ts';
 import { pathText, type Problem, shown } from './problem.ts';
 import { allowedText, type JsonSchema, schemaAt, settingsJsonSchema } from './settings-schema.ts';
 

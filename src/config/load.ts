@@ -2,7 +2,7 @@ import { access, constants } from 'node:fs/promises';
 import path from 'node:path';
 import { type Environment, readVariable, settingVariables, variableValue } from './env.ts';
 import { toProblems } from './issues.ts';
-import { nearest } from './nearest.ts';
+import { nearest } from '../lib/nearest.ts';
 import type { Problem } from './problem.ts';
 import { readSecret, type SecretName, secretNames, secretPlaces, type Secrets } from './secrets.ts';
 import { readSettingsFile, type SettingsFile } from './settings-file.ts';
@@ -26,11 +26,13 @@ type Mapping = Record<string, unknown>;
  * else gomon.yaml if it is there), then the environment, which wins. All problems
  * come back together. Paths in the result are absolute.
  */
-export async function loadConfig(from: {
+export async function loadConfig(given: {
   argvConfigPath?: string | undefined;
-  env: Environment;
-  cwd: string;
+  /** By default those of the process. */
+  env?: Environment;
+  cwd?: string;
 }): Promise<LoadedConfig> {
+  const from = { env: process.env, cwd: process.cwd(), ...given };
   const found = await findFile(from);
   const file = found === null ? null : await readSettingsFile(found);
   if (file !== null && 'problems' in file) return { ok: false, problems: file.problems };

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { effectiveSettings } from './effective.ts';
 import { loadConfig } from './load.ts';
-import { nearest } from './nearest.ts';
+import { nearest } from '../lib/nearest.ts';
 import { checkReport } from './problem.ts';
 import { publicUrlOf, Settings } from './settings.ts';
 import { settingsJsonSchema } from './settings-schema.ts';

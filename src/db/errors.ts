@@ -35,7 +35,11 @@ export function databaseTrouble(error: unknown): DatabaseTrouble {
     if (code.startsWith('22') || code.startsWith('23') || code === '54000') return 'data';
   }
   // pg and its pool report these without a code.
-  if (/connection terminated|timeout exceeded when trying to connect|Client has encountered|Cannot use a pool after/i.test(error.message)) {
+  if (
+    /connection terminated|timeout exceeded when trying to connect|Client has encountered|Cannot use a pool after/i.test(
+      error.message,
+    )
+  ) {
     return 'unavailable';
   }
   return 'other';

@@ -13,7 +13,11 @@ export class Listener {
   #stopped = false;
   #retry: NodeJS.Timeout | null = null;
 
-  constructor(options: { url: string; handlers: Record<string, () => void>; onError: (error: Error) => void }) {
+  constructor(options: {
+    url: string;
+    handlers: Record<string, () => void>;
+    onError: (error: Error) => void;
+  }) {
     this.#url = options.url;
     this.#handlers = options.handlers;
     this.#onError = options.onError;
@@ -49,7 +53,8 @@ export class Listener {
     this.#client = client;
     try {
       await client.connect();
-      for (const channel of Object.keys(this.#handlers)) await client.query(`LISTEN ${client.escapeIdentifier(channel)}`);
+      for (const channel of Object.keys(this.#handlers))
+        await client.query(`LISTEN ${client.escapeIdentifier(channel)}`);
       // What was said while nobody listened.
       for (const handler of Object.values(this.#handlers)) handler();
     } catch (error) {

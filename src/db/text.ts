@@ -19,9 +19,13 @@ export function fromStorable(text: string): string {
 }
 
 export function toStorableMap(map: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(Object.entries(map).map(([name, value]) => [toStorable(name), toStorable(value)]));
+  return Object.fromEntries(
+    Object.entries(map).map(([name, value]) => [toStorable(name), toStorable(value)]),
+  );
 }
 
 export function fromStorableMap(map: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(Object.entries(map).map(([name, value]) => [fromStorable(name), fromStorable(value)]));
+  return Object.fromEntries(
+    Object.entries(map).map(([name, value]) => [fromStorable(name), fromStorable(value)]),
+  );
 }

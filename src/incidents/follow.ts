@@ -14,7 +14,9 @@ import { type CommandPayload, enqueueCommands, lockIncidents, updateIncident } f
  */
 export async function followAlerts(db: Db, alertIds: string[], now: Date): Promise<void> {
   const changed = await findAlerts(db, alertIds);
-  const incidentIds = [...new Set(changed.flatMap((alert) => (alert.incidentId === null ? [] : [alert.incidentId])))];
+  const incidentIds = [
+    ...new Set(changed.flatMap((alert) => (alert.incidentId === null ? [] : [alert.incidentId]))),
+  ];
   for (const incidentId of incidentIds.toSorted()) {
     await db.transaction().execute((tx) => followOne(tx, incidentId, now));
   }
@@ -51,7 +53,9 @@ export function nextState(incident: Incident, alerts: StoredAlert[], now: Date):
   if (alerts.length > 0 && open.length === 0) return resolved(incident, alerts, now);
   const commands: CommandPayload[] = [];
   const next = { ...incident };
-  const gravest = open.map((alert) => alert.severity).reduce<Severity>((a, b) => (isGraver(b, a) ? b : a), 'P4');
+  const gravest = open
+    .map((alert) => alert.severity)
+    .reduce<Severity>((a, b) => (isGraver(b, a) ? b : a), 'P4');
   if (open.length > 0 && isGraver(gravest, incident.severity)) {
     next.severity = gravest;
     commands.push({ kind: 'set-severity', severity: gravest });

@@ -26,7 +26,8 @@ export async function assignIncident(
 ): Promise<IncidentActionResult> {
   return onIncident(db, incidentId, async (tx, incident) => {
     if (!isOpenIncident(incident.status)) return closedAlready(incident);
-    if (incident.assignedTo === assignedTo && incident.status === 'assigned') return { ok: true, already: true };
+    if (incident.assignedTo === assignedTo && incident.status === 'assigned')
+      return { ok: true, already: true };
     const after: Incident = { ...incident, assignedTo, status: 'assigned', updatedAt: now };
     await record(tx, incident, after, actor, now, [{ kind: 'assign', assignee: assignedTo }]);
     return { ok: true, already: false };
@@ -64,7 +65,10 @@ export async function setIncidentStatus(
 }
 
 /** Pure: why the status cannot be set, or null when it can. */
-export function forbiddenStatus(incident: Pick<Incident, 'status' | 'assignedTo'>, status: IncidentStatus): string | null {
+export function forbiddenStatus(
+  incident: Pick<Incident, 'status' | 'assignedTo'>,
+  status: IncidentStatus,
+): string | null {
   if (status === 'assigned' && incident.assignedTo === null) {
     return 'nobody is assigned yet: PUT …/assign with assignedTo makes it assigned';
   }
@@ -77,7 +81,9 @@ export function forbiddenStatus(incident: Pick<Incident, 'status' | 'assignedTo'
 
 async function resolveAlerts(tx: Tx, incidentId: string, actor: Actor, now: Date): Promise<void> {
   const alerts = await alertsOfIncident(tx, incidentId);
-  for (const alert of alerts.filter((candidate) => candidate.archivedAt === null && isOpen(candidate.status))) {
+  for (const alert of alerts.filter(
+    (candidate) => candidate.archivedAt === null && isOpen(candidate.status),
+  )) {
     await actWithin(tx, alert.id, { kind: 'resolve', why: 'its incident was resolved' }, actor, now);
   }
 }

@@ -23,7 +23,8 @@ export async function listIncidents(
 ): Promise<Page<Incident>> {
   const conditions: RawBuilder<unknown>[] = [];
   if (filter.status !== undefined) conditions.push(sql`status = ANY(${filter.status}::incident_status[])`);
-  if (filter.severity !== undefined) conditions.push(sql`severity = ANY(${filter.severity}::alert_severity[])`);
+  if (filter.severity !== undefined)
+    conditions.push(sql`severity = ANY(${filter.severity}::alert_severity[])`);
   if (filter.assignedTo !== undefined) conditions.push(sql`assigned_to = ANY(${filter.assignedTo}::text[])`);
   if (filter.q !== undefined) {
     conditions.push(sql`title ILIKE ${`%${toStorable(filter.q).replaceAll(/[\\%_]/g, String.raw`\$&`)}%`}`);

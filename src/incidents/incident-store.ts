@@ -93,7 +93,11 @@ export async function updateIncident(tx: Tx, incident: Incident): Promise<void> 
 }
 
 /** Ties locked alerts to an incident and counts them. */
-export async function attachAlerts(tx: Tx, pairs: { alertId: string; incidentId: string }[], now: Date): Promise<void> {
+export async function attachAlerts(
+  tx: Tx,
+  pairs: { alertId: string; incidentId: string }[],
+  now: Date,
+): Promise<void> {
   if (pairs.length === 0) return;
   await sql`
     UPDATE alerts_active a SET incident_id = p.incident_id, updated_at = ${now}
@@ -135,7 +139,9 @@ export async function enqueueCommands(
         id: newId(),
         incident_id: incident.id,
         kind: command.kind,
-        payload: JSON.stringify(command, (_key, value: unknown) => (typeof value === 'string' ? toStorable(value) : value)),
+        payload: JSON.stringify(command, (_key, value: unknown) =>
+          typeof value === 'string' ? toStorable(value) : value,
+        ),
         requested_by: toStorable(by),
         state: 'pending' as const,
         request_id: null,

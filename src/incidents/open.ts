@@ -29,9 +29,13 @@ export type AutoOpenVerdict = { open: boolean; reason: string };
 
 /** Whether an alert opens an incident by itself. */
 export function opensByItself(alert: Alert, autoCreate: Severity[]): AutoOpenVerdict {
-  if (alert.mute !== null) return { open: false, reason: `alerts that are not told (${alert.mute}) open no incident` };
+  if (alert.mute !== null)
+    return { open: false, reason: `alerts that are not told (${alert.mute}) open no incident` };
   if (isDevelopment(alert)) {
-    return { open: false, reason: `label environment is ${alert.labels['environment']}: opens no incident by itself` };
+    return {
+      open: false,
+      reason: `label environment is ${alert.labels['environment']}: opens no incident by itself`,
+    };
   }
   if (!autoCreate.includes(alert.severity)) {
     return { open: false, reason: `${alert.severity} opens no incident by itself (incidents.autoCreate)` };
@@ -40,12 +44,21 @@ export function opensByItself(alert: Alert, autoCreate: Severity[]): AutoOpenVer
 }
 
 /** Opens what the rules ask for among these alerts; those that have one keep it. Answers how many were opened. */
-export async function openForChanged(db: Db, alertIds: string[], policy: IncidentPolicy, now: Date): Promise<number> {
+export async function openForChanged(
+  db: Db,
+  alertIds: string[],
+  policy: IncidentPolicy,
+  now: Date,
+): Promise<number> {
   return db.transaction().execute(async (tx) => {
     const alerts = (await lockByIds(tx, alertIds)).filter(
-      (alert) => isOpen(alert.status) && alert.incidentId === null && opensByItself(alert, policy.autoCreate).open,
+      (alert) =>
+        isOpen(alert.status) && alert.incidentId === null && opensByItself(alert, policy.autoCreate).open,
     );
-    const opened = alerts.map((alert) => ({ alert, incident: newIncident(alert, {}, policy, 'system', now) }));
+    const opened = alerts.map((alert) => ({
+      alert,
+      incident: newIncident(alert, {}, policy, 'system', now),
+    }));
     const reason = (alert: Alert): string => opensByItself(alert, policy.autoCreate).reason;
     await store(tx, opened, policy, { userId: 'system', door: 'system' }, reason, now);
     return opened.length;
@@ -64,16 +77,26 @@ export type OpenResult =
  */
 export async function openForAlert(
   db: Db,
-  request: { alertId: string; title?: string | undefined; severity?: Severity | undefined; incidentId?: string | undefined },
+  request: {
+    alertId: string;
+    title?: string | undefined;
+    severity?: Severity | undefined;
+    incidentId?: string | undefined;
+  },
   policy: IncidentPolicy,
   actor: Actor,
   now: Date,
 ): Promise<OpenResult> {
   return db.transaction().execute(async (tx): Promise<OpenResult> => {
     const [alert] = await lockByIds(tx, [request.alertId]);
-    if (alert === undefined) return { ok: false, reason: 'not-found', detail: `no active alert ${request.alertId}` };
+    if (alert === undefined)
+      return { ok: false, reason: 'not-found', detail: `no active alert ${request.alertId}` };
     if (!isOpen(alert.status)) {
-      return { ok: false, reason: 'forbidden', detail: `the alert is ${alert.status}; an incident needs an open alert` };
+      return {
+        ok: false,
+        reason: 'forbidden',
+        detail: `the alert is ${alert.status}; an incident needs an open alert`,
+      };
     }
     const current = alert.incidentId === null ? undefined : (await lockIncidents(tx, [alert.incidentId]))[0];
     if (request.incidentId !== undefined) return attach(tx, alert, current, request.incidentId, actor, now);
@@ -99,10 +122,18 @@ async function attach(
   const [target] = await lockIncidents(tx, [incidentId]);
   if (target === undefined) return { ok: false, reason: 'not-found', detail: `no incident ${incidentId}` };
   if (!isOpenIncident(target.status)) {
-    return { ok: false, reason: 'forbidden', detail: `incident ${incidentId} is ${target.status}; only an open one takes alerts` };
+    return {
+      ok: false,
+      reason: 'forbidden',
+      detail: `incident ${incidentId} is ${target.status}; only an open one takes alerts`,
+    };
   }
   if (current !== undefined && isOpenIncident(current.status)) {
-    return { ok: false, reason: 'forbidden', detail: `the alert belongs to incident ${current.id}, which is still open` };
+    return {
+      ok: false,
+      reason: 'forbidden',
+      detail: `the alert belongs to incident ${current.id}, which is still open`,
+    };
   }
   await attachAlerts(tx, [{ alertId: alert.id, incidentId }], now);
   await audit(tx, [
@@ -117,7 +148,11 @@ async function attach(
     },
   ]);
   const by = actor.userId;
-  await enqueueCommands(tx, [{ incident: target, command: { kind: 'add-note', text: `Alert attached: ${alert.title}` }, by }], now);
+  await enqueueCommands(
+    tx,
+    [{ incident: target, command: { kind: 'add-note', text: `Alert attached: ${alert.title}` }, by }],
+    now,
+  );
   await enqueue(tx, changedJobs([alert]));
   return { ok: true, incidentId, created: false };
 }
@@ -167,7 +202,10 @@ async function store(
     opened.map(({ alert, incident }) => ({ alertId: alert.id, incidentId: incident.id })),
     now,
   );
-  const assigned = opened.map((pair) => ({ ...pair, assignment: respondersFor(pair.alert, policy.assignment) }));
+  const assigned = opened.map((pair) => ({
+    ...pair,
+    assignment: respondersFor(pair.alert, policy.assignment),
+  }));
   await audit(
     tx,
     assigned.map(({ alert, incident, assignment }): AuditEntry => ({
@@ -181,7 +219,11 @@ async function store(
         ...actor.about,
         decisions: [
           { stage: 'incident', outcome: 'opened', reason: reason(alert) },
-          { stage: 'incident', outcome: describeResponders(assignment.responders), reason: assignment.reason },
+          {
+            stage: 'incident',
+            outcome: describeResponders(assignment.responders),
+            reason: assignment.reason,
+          },
         ],
       },
     })),
@@ -199,7 +241,9 @@ async function store(
 
 function describeResponders(responders: OpenIncident['responders']): string {
   if (responders.length === 0) return 'nobody named';
-  return responders.map((responder) => `${responder.type} ${responder.name ?? responder.id ?? ''}`).join(', ');
+  return responders
+    .map((responder) => `${responder.type} ${responder.name ?? responder.id ?? ''}`)
+    .join(', ');
 }
 
 function openingOf(
@@ -219,7 +263,9 @@ function openingOf(
   };
   return {
     title: `[${incident.severity}] ${incident.title}`,
-    description: [alert.description, ...alert.links.map((link) => `${link.rel}: ${link.url}`)].filter(Boolean).join('\n'),
+    description: [alert.description, ...alert.links.map((link) => `${link.rel}: ${link.url}`)]
+      .filter(Boolean)
+      .join('\n'),
     severity: incident.severity,
     details,
     tags: ['gomon', incident.severity, alert.source],

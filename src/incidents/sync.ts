@@ -47,7 +47,11 @@ type Command = {
   externalId: string | null;
 };
 
-export async function syncIncident(deps: SyncDependencies, incidentId: string, signal: AbortSignal): Promise<void> {
+export async function syncIncident(
+  deps: SyncDependencies,
+  incidentId: string,
+  signal: AbortSignal,
+): Promise<void> {
   const { db, clock } = deps;
   const claimed = await db
     .updateTable('incidents')
@@ -72,11 +76,17 @@ export async function syncIncident(deps: SyncDependencies, incidentId: string, s
 }
 
 async function comeBack(deps: SyncDependencies, incidentId: string, runAt: Date): Promise<void> {
-  await enqueue(deps.db, [{ task: 'incident.sync', payload: { incidentId }, runAt, key: `incident.sync:${incidentId}` }]);
+  await enqueue(deps.db, [
+    { task: 'incident.sync', payload: { incidentId }, runAt, key: `incident.sync:${incidentId}` },
+  ]);
 }
 
 /** Answers when to come back, or null when everything is said. */
-async function workOff(deps: SyncDependencies, incidentId: string, signal: AbortSignal): Promise<Date | null> {
+async function workOff(
+  deps: SyncDependencies,
+  incidentId: string,
+  signal: AbortSignal,
+): Promise<Date | null> {
   const until = deps.clock.now().getTime() + pollWithinRunMs;
   for (;;) {
     signal.throwIfAborted();
@@ -96,7 +106,18 @@ async function nextCommand(db: Db, incidentId: string): Promise<Command | null> 
   const row = await db
     .selectFrom('incident_commands as c')
     .innerJoin('incidents as i', 'i.id', 'c.incident_id')
-    .select(['c.id', 'c.incident_id', 'c.payload', 'c.requested_by', 'c.state', 'c.request_id', 'c.attempts', 'c.polls', 'c.next_at', 'i.external_id'])
+    .select([
+      'c.id',
+      'c.incident_id',
+      'c.payload',
+      'c.requested_by',
+      'c.state',
+      'c.request_id',
+      'c.attempts',
+      'c.polls',
+      'c.next_at',
+      'i.external_id',
+    ])
     .where('c.incident_id', '=', incidentId)
     .where('c.state', 'in', ['pending', 'accepted', 'unknown'])
     .orderBy('c.created_at')
@@ -119,11 +140,16 @@ async function nextCommand(db: Db, incidentId: string): Promise<Command | null> 
 }
 
 function toProviderCommand(command: Command): ProviderCommand {
-  return { ...command.payload, ref: { incidentId: command.incidentId, externalId: command.externalId }, by: command.by };
+  return {
+    ...command.payload,
+    ref: { incidentId: command.incidentId, externalId: command.externalId },
+    by: command.by,
+  };
 }
 
 async function step(deps: SyncDependencies, command: Command, signal: AbortSignal): Promise<void> {
-  if (command.state === 'accepted' && command.requestId !== null) return poll(deps, command, command.requestId, signal);
+  if (command.state === 'accepted' && command.requestId !== null)
+    return poll(deps, command, command.requestId, signal);
   if (command.state === 'unknown' && command.payload.kind === 'open') {
     const found = await lookForOpened(deps, command, signal);
     if (found) return;
@@ -133,7 +159,11 @@ async function step(deps: SyncDependencies, command: Command, signal: AbortSigna
 }
 
 /** After an unknown outcome the thing may be there: only when it is not, it is opened again. */
-async function lookForOpened(deps: SyncDependencies, command: Command, signal: AbortSignal): Promise<boolean> {
+async function lookForOpened(
+  deps: SyncDependencies,
+  command: Command,
+  signal: AbortSignal,
+): Promise<boolean> {
   const state = await deps.provider.read({ incidentId: command.incidentId, externalId: null }, signal);
   if (!state.ok) {
     await retryLater(deps, command, state, 'unknown');
@@ -170,8 +200,16 @@ function pollDelayMs(polls: number): number {
   return Math.min(100 * 2 ** polls, 5_000);
 }
 
-async function poll(deps: SyncDependencies, command: Command, requestId: string, signal: AbortSignal): Promise<void> {
-  const status = await deps.provider.requestStatus({ requestId, command: toProviderCommand(command) }, signal);
+async function poll(
+  deps: SyncDependencies,
+  command: Command,
+  requestId: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const status = await deps.provider.requestStatus(
+    { requestId, command: toProviderCommand(command) },
+    signal,
+  );
   const now = deps.clock.now();
   if (!status.ok) return retryLater(deps, command, status, 'accepted');
   if (status.state === 'done') return confirm(deps, command, status);
@@ -299,6 +337,8 @@ async function fail(deps: SyncDependencies, command: Command, detail: string): P
 /** Commands still to be said, and the age of the oldest; for readiness and metrics. */
 export async function openCommands(db: Db): Promise<number> {
   const row = await sql<{ count: number }>`
-    SELECT count(*)::int AS count FROM incident_commands WHERE state IN ('pending', 'accepted', 'unknown')`.execute(db);
+    SELECT count(*)::int AS count FROM incident_commands WHERE state IN ('pending', 'accepted', 'unknown')`.execute(
+    db,
+  );
   return row.rows[0]?.count ?? 0;
 }

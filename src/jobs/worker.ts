@@ -1,6 +1,12 @@
 import { randomInt } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { Logger as GraphileLogger, type Runner, run, type TaskList, type WorkerEvents } from 'graphile-worker';
+import {
+  Logger as GraphileLogger,
+  type Runner,
+  run,
+  type TaskList,
+  type WorkerEvents,
+} from 'graphile-worker';
 import pg from 'pg';
 import { type TaskName, type TaskPayloads, tasks } from './catalog.ts';
 
@@ -90,7 +96,8 @@ export class JobWorker {
       preset: { worker: { gracefulShutdownAbortTimeout: 5_000 } },
     });
     this.#runner = runner;
-    for (const name of names) await presence.query('SELECT pg_advisory_lock($1, hashtext($2))', [presenceSpace, name]);
+    for (const name of names)
+      await presence.query('SELECT pg_advisory_lock($1, hashtext($2))', [presenceSpace, name]);
     if (this.#stopping) await runner.stop();
     await runner.promise;
   }
@@ -149,14 +156,20 @@ export async function releaseOrphans(pool: pg.Pool): Promise<number> {
 }
 
 /** Jobs that wait or run, by kind, and the age of the oldest that could run. */
-export async function pendingJobs(pool: pg.Pool): Promise<{ task: string; count: number; oldestSeconds: number }[]> {
+export async function pendingJobs(
+  pool: pg.Pool,
+): Promise<{ task: string; count: number; oldestSeconds: number }[]> {
   const rows = await pool.query<{ task: string; count: number; oldest: number }>(
     `SELECT t.identifier AS task, count(j.id)::int AS count,
        coalesce(extract(epoch FROM now() - min(j.run_at) FILTER (WHERE j.run_at <= now())), 0)::float8 AS oldest
      FROM graphile_worker._private_tasks t LEFT JOIN graphile_worker._private_jobs j ON j.task_id = t.id AND j.attempts < j.max_attempts
      GROUP BY t.identifier`,
   );
-  return rows.rows.map((row) => ({ task: row.task, count: row.count, oldestSeconds: Math.max(0, row.oldest) }));
+  return rows.rows.map((row) => ({
+    task: row.task,
+    count: row.count,
+    oldestSeconds: Math.max(0, row.oldest),
+  }));
 }
 
 /** A pause that differs between processes, so that their timers do not march in step. */

@@ -21,9 +21,25 @@ const notesShown = 3;
 const labelsShown = 6;
 
 /** Labels that say where to look, in the order of their use; the others are one click away. */
-const telling = ['cluster', 'environment', 'service', 'app', 'job', 'deployment', 'pod', 'node', 'instance', 'container', 'team'];
+const telling = [
+  'cluster',
+  'environment',
+  'service',
+  'app',
+  'job',
+  'deployment',
+  'pod',
+  'node',
+  'instance',
+  'container',
+  'team',
+];
 
-export async function buildCards(db: Db, notifications: Notification[], links: CardLinks): Promise<Map<string, AlertCard>> {
+export async function buildCards(
+  db: Db,
+  notifications: Notification[],
+  links: CardLinks,
+): Promise<Map<string, AlertCard>> {
   const leads = await findAlerts(db, [...new Set(notifications.map((row) => row.alert_id))]);
   const leadById = new Map(leads.map((alert) => [alert.id, alert]));
   const shared = leads.flatMap((alert) =>
@@ -37,13 +53,19 @@ export async function buildCards(db: Db, notifications: Notification[], links: C
     if (lead === undefined) continue;
     const group = groups.get(row.subject);
     const card =
-      group === undefined ? alertCard(lead, row, context, links) : dataSourceCard(group, lead, row, context, links);
+      group === undefined
+        ? alertCard(lead, row, context, links)
+        : dataSourceCard(group, lead, row, context, links);
     cards.set(row.id, card);
   }
   return cards;
 }
 
-type Context = { incidents: Map<string, Incident>; people: Map<string, Person>; notes: Map<string, AlertCard['notes']> };
+type Context = {
+  incidents: Map<string, Incident>;
+  people: Map<string, Person>;
+  notes: Map<string, AlertCard['notes']>;
+};
 
 async function readContext(db: Db, alerts: Alert[]): Promise<Context> {
   const incidentIds = [...new Set(alerts.flatMap((alert) => alert.incidentId ?? []))];
@@ -53,10 +75,15 @@ async function readContext(db: Db, alerts: Alert[]): Promise<Context> {
     notesShown,
   );
   const userIds = new Set([
-    ...alerts.flatMap((alert) => [alert.acknowledgedBy, alert.resolvedBy, alert.assignedTo].filter((id) => id !== null)),
+    ...alerts.flatMap((alert) =>
+      [alert.acknowledgedBy, alert.resolvedBy, alert.assignedTo].filter((id) => id !== null),
+    ),
     ...notes.map((note) => note.userId),
   ]);
-  const [incidents, people] = await Promise.all([findIncidents(db, incidentIds), findPeople(db, [...userIds])]);
+  const [incidents, people] = await Promise.all([
+    findIncidents(db, incidentIds),
+    findPeople(db, [...userIds]),
+  ]);
   return {
     incidents: new Map(incidents.map((incident) => [incident.id, incident])),
     people,
@@ -99,7 +126,8 @@ function alertCard(alert: StoredAlert, row: Notification, context: Context, link
   // The alert fired again after this message's episode: its message ends as resolved, the new one tells the rest.
   const past = row.episode < alert.episode;
   const over = past || alert.archivedAt !== null || !isOpen(alert.status);
-  const person = (userId: string | null): Person | null => (userId === null ? null : personOf(context.people, userId));
+  const person = (userId: string | null): Person | null =>
+    userId === null ? null : personOf(context.people, userId);
   return {
     alertId: alert.id,
     kind: 'alert',

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import type { Alert } from '../alerts/alert.ts';
 import type { Db } from '../db/pool.ts';
 import type { Clock } from '../lib/clock.ts';
 import { buildCards, type CardLinks } from './card.ts';
@@ -15,6 +14,7 @@ import {
   recordSend,
   recoverStaleClaims,
 } from './ledger.ts';
+import type { DispatchEvent } from '../observability/events.ts';
 import type { AlertCard } from './message.ts';
 import type { FindsPosted, Notifier, NotifyResult } from './notifier.ts';
 import { afterSend, type NextState } from './outcome.ts';
@@ -36,14 +36,6 @@ export type DispatcherOptions = {
   concurrency: number;
   observe: (event: DispatchEvent) => void;
 };
-
-export type DispatchEvent =
-  | { kind: 'posted'; channel: string; severity: Alert['severity']; latencyMs: number }
-  | { kind: 'edited'; channel: string }
-  | { kind: 'skipped'; channel: string }
-  | { kind: 'adopted'; channel: string }
-  | { kind: 'failed'; channel: string; reason: string; code: string; detail: string }
-  | { kind: 'trouble'; error: unknown };
 
 /** A send takes 10 s at most; a claim much older than that was left by a process that died. */
 const staleClaimMs = 45_000;
@@ -136,7 +128,11 @@ export class Dispatcher {
 
   async #send(row: Notification, card: AlertCard | undefined): Promise<void> {
     if (card === undefined) {
-      return this.#record(row, { ...unchanged(row), state: 'failed', lastError: 'its alert is not there any more' });
+      return this.#record(row, {
+        ...unchanged(row),
+        state: 'failed',
+        lastError: 'its alert is not there any more',
+      });
     }
     const cardHash = hashOf(card);
     if (row.message_id !== null && row.card_hash === cardHash) {
@@ -165,7 +161,8 @@ export class Dispatcher {
       const { reason, code, detail } = result;
       return observe({ kind: 'failed', channel: row.channel, reason, code, detail });
     }
-    if (row.message_id !== null || row.posted_at !== null) return observe({ kind: 'edited', channel: row.channel });
+    if (row.message_id !== null || row.posted_at !== null)
+      return observe({ kind: 'edited', channel: row.channel });
     const latencyMs = clock.now().getTime() - row.received_at.getTime();
     observe({ kind: 'posted', channel: row.channel, severity: card.severity, latencyMs });
   }
@@ -174,27 +171,50 @@ export class Dispatcher {
   async #lookFor(row: Notification): Promise<void> {
     const { notifier, db } = this.#options;
     const channelId = row.channel_id ?? (await channelIdOf(db, row));
-    if (notifier.findPosted === undefined || channelId === null) return this.#postAgain(row, 'it cannot be looked for');
+    if (notifier.findPosted === undefined || channelId === null)
+      return this.#postAgain(row, 'it cannot be looked for');
     const since = row.attempted_at ?? row.created_at;
     const answer = await notifier.findPosted({ channelId, notificationId: row.id, since });
     if (answer.ok && answer.found !== null) {
       this.#options.observe({ kind: 'adopted', channel: row.channel });
       const { channelId: foundIn, messageId } = answer.found;
       // What it shows is not known: it is edited to the present state.
-      return this.#record(row, { ...unchanged(row), state: 'due', lane: 'edit', channelId: foundIn, messageId });
+      return this.#record(row, {
+        ...unchanged(row),
+        state: 'due',
+        lane: 'edit',
+        channelId: foundIn,
+        messageId,
+      });
     }
     if (answer.ok) {
       if (row.attempts >= 2) return this.#postAgain(row, 'it was looked for twice and is not there');
-      return this.#record(row, { ...unchanged(row), state: 'unknown', attempts: row.attempts + 1, delayMs: 3_000 });
+      return this.#record(row, {
+        ...unchanged(row),
+        state: 'unknown',
+        attempts: row.attempts + 1,
+        delayMs: 3_000,
+      });
     }
     const blind = answer.reason === 'channel' || answer.reason === 'app';
     if (blind) return this.#postAgain(row, `it cannot be looked for: ${answer.code}`);
     const delayMs = Math.max(answer.retryAfterMs ?? 5_000, 1_000);
-    await this.#record(row, { ...unchanged(row), state: 'unknown', delayMs, lastError: `${answer.code} ${answer.detail}` });
+    await this.#record(row, {
+      ...unchanged(row),
+      state: 'unknown',
+      delayMs,
+      lastError: `${answer.code} ${answer.detail}`,
+    });
   }
 
   #postAgain(row: Notification, why: string): Promise<void> {
-    return this.#record(row, { ...unchanged(row), state: 'due', attempts: 0, lane: postLane(row.channel), lastError: why });
+    return this.#record(row, {
+      ...unchanged(row),
+      state: 'due',
+      attempts: 0,
+      lane: postLane(row.channel),
+      lastError: why,
+    });
   }
 
   async #record(row: Notification, next: NextState): Promise<void> {

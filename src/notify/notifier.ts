@@ -8,7 +8,10 @@ import type { AlertCard } from './message.ts';
 export interface Notifier {
   readonly name: string;
   /** Posts a new message. `notificationId` travels with it, so that it can be found again after an unknown outcome. */
-  post(message: { channel: string; card: AlertCard; notificationId: string }, signal: AbortSignal): Promise<NotifyResult>;
+  post(
+    message: { channel: string; card: AlertCard; notificationId: string },
+    signal: AbortSignal,
+  ): Promise<NotifyResult>;
   /** Brings an existing message to the state of the card. Safe to repeat. */
   edit(
     message: { channelId: string; messageId: string; card: AlertCard; notificationId: string },

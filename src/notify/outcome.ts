@@ -82,7 +82,13 @@ function afterFailure(row: Notification, failure: NotifyFailure): NextState {
       if (row.message_id === null) return { ...again, delayMs: misconfiguredMs };
       return row.reposts >= maxReposts
         ? { ...again, state: 'failed' }
-        : { ...again, reposts: row.reposts + 1, lane: postLane(row.channel), messageId: null, cardHash: null };
+        : {
+            ...again,
+            reposts: row.reposts + 1,
+            lane: postLane(row.channel),
+            messageId: null,
+            cardHash: null,
+          };
     default:
       return failure.reason satisfies never;
   }

@@ -137,7 +137,10 @@ export function planSubject(
   return { added: [added], refreshed };
 }
 
-function nextSharedEpisode(last: Pick<Notification, 'episode' | 'closed'> | undefined, open: boolean): number {
+function nextSharedEpisode(
+  last: Pick<Notification, 'episode' | 'closed'> | undefined,
+  open: boolean,
+): number {
   if (last === undefined) return 1;
   return last.closed && open ? last.episode + 1 : last.episode;
 }

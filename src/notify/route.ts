@@ -22,11 +22,15 @@ export type Routing = {
 export function routeAlert(alert: Alert, routing: Routing): { channel: string; reason: string } {
   const position = routing.routes.findIndex((route) => matches(alert, route));
   const route = routing.routes[position];
-  if (route !== undefined) return { channel: route.channel, reason: `line ${position + 1} of slack.routes fits` };
+  if (route !== undefined)
+    return { channel: route.channel, reason: `line ${position + 1} of slack.routes fits` };
   const { channels } = routing;
   const except = routing.routes.length > 0 ? ' (no line of slack.routes fits)' : '';
   if (isDevelopment(alert)) {
-    return { channel: channels.development, reason: `label environment is ${alert.labels['environment']}${except}` };
+    return {
+      channel: channels.development,
+      reason: `label environment is ${alert.labels['environment']}${except}`,
+    };
   }
   if (alert.severity === 'P0' || alert.severity === 'P1') {
     return { channel: channels.critical, reason: `severity is ${alert.severity}${except}` };

@@ -1,7 +1,16 @@
+import type { Severity } from '../alerts/alert.ts';
 import type { IntakeRequest, IntakeResult } from '../alerts/intake.ts';
-import type { DispatchEvent } from '../notify/deliver.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
+
+/** What became of one message; see `notify/deliver.ts`. */
+export type DispatchEvent =
+  | { kind: 'posted'; channel: string; severity: Severity; latencyMs: number }
+  | { kind: 'edited'; channel: string }
+  | { kind: 'skipped'; channel: string }
+  | { kind: 'adopted'; channel: string }
+  | { kind: 'failed'; channel: string; reason: string; code: string; detail: string }
+  | { kind: 'trouble'; error: unknown };
 
 /** One helper per business event: counter (few labels) and log line (all detail) together, so that they cannot drift. */
 export type Events = ReturnType<typeof createEvents>;
@@ -15,7 +24,10 @@ export function createEvents(log: Log, metrics: Metrics) {
         metrics.alertsReceived.inc({ source: request.source, outcome }, count);
       }
       metrics.alertProcessing.observe(Math.max(0, (Date.now() - request.receivedAt.getTime()) / 1_000));
-      log.debug({ source: request.source, sender: request.sender, deliveryId: result.deliveryId, ...counts }, 'delivery stored');
+      log.debug(
+        { source: request.source, sender: request.sender, deliveryId: result.deliveryId, ...counts },
+        'delivery stored',
+      );
     },
 
     dispatch(event: DispatchEvent): void {
@@ -23,7 +35,10 @@ export function createEvents(log: Log, metrics: Metrics) {
         case 'posted':
           metrics.notifications.inc({ channel: event.channel, outcome: 'posted' });
           metrics.notificationLatency.observe({ severity: event.severity }, event.latencyMs / 1_000);
-          log.info({ channel: event.channel, severity: event.severity, latencyMs: event.latencyMs }, 'message posted');
+          log.info(
+            { channel: event.channel, severity: event.severity, latencyMs: event.latencyMs },
+            'message posted',
+          );
           return;
         case 'edited':
         case 'skipped':
@@ -45,10 +60,17 @@ export function createEvents(log: Log, metrics: Metrics) {
       }
     },
 
-    incidentCommand(provider: string, outcome: 'confirmed' | 'failed' | 'retried', command: string, detail: string): void {
+    incidentCommand(
+      provider: string,
+      outcome: 'confirmed' | 'failed' | 'retried',
+      command: string,
+      detail: string,
+    ): void {
       metrics.incidentSync.inc({ provider, outcome });
-      if (outcome === 'failed') log.error({ provider, command, detail }, 'the incident provider refuses a command');
-      else if (outcome === 'retried') log.warn({ provider, command, detail }, 'the incident provider is asked again');
+      if (outcome === 'failed')
+        log.error({ provider, command, detail }, 'the incident provider refuses a command');
+      else if (outcome === 'retried')
+        log.warn({ provider, command, detail }, 'the incident provider is asked again');
       else log.info({ provider, command }, 'the incident provider confirmed a command');
     },
 

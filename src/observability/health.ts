@@ -40,7 +40,8 @@ export class Health {
       () => null,
       (error: unknown) => (error instanceof Error ? error.message : 'unknown'),
     );
-    const database: DependencyState = trouble === null ? { state: 'ok' } : { state: 'failing', detail: trouble };
+    const database: DependencyState =
+      trouble === null ? { state: 'ok' } : { state: 'failing', detail: trouble };
     const state = this.#phase === 'ready' && trouble !== null ? 'database-away' : this.#phase;
     return {
       ready: state === 'ready',

@@ -48,7 +48,11 @@ export const Alert = z.object({
 export type Alert = z.infer<typeof Alert>;
 
 export const Decision = z.object({
-  stage: z.string().describe('parse, dedup, severity, namespace, title, trace, grouping, routing, suppression, incident or delivery.'),
+  stage: z
+    .string()
+    .describe(
+      'parse, dedup, severity, namespace, title, trace, grouping, routing, suppression, incident or delivery.',
+    ),
   outcome: z.string(),
   reason: z.string(),
   at: z.string(),
@@ -75,7 +79,10 @@ export const AlertQuery = PageQuery.extend({
   from: Time.optional().describe('Created at or after.'),
   to: Time.optional().describe('Created before.'),
   sort: z.enum(['createdAt', 'updatedAt', 'severity']).default('createdAt'),
-  order: z.enum(['asc', 'desc']).optional().describe('By default desc for times, asc (P0 first) for severity.'),
+  order: z
+    .enum(['asc', 'desc'])
+    .optional()
+    .describe('By default desc for times, asc (P0 first) for severity.'),
 });
 
 export const EntryResult = z.object({

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 import { excerpt } from '../../lib/found.ts';
-import { nearestName } from './nearest.ts';
+import { meantField } from './field-names.ts';
 
 /**
  * One alert of `POST /api/v1/alerts`. The limits are far above what people
@@ -91,7 +91,7 @@ export type CreateAlert = z.infer<typeof CreateAlert>;
 
 function unknownFields(keys: readonly string[]): string {
   const named = keys.slice(0, 5).map((key) => {
-    const nearest = nearestName(key, names);
+    const nearest = meantField(key, names);
     return nearest === null ? excerpt(key, 40) : `${excerpt(key, 40)} (did you mean "${nearest}"?)`;
   });
   const more = keys.length > named.length ? ` and ${keys.length - named.length} more` : '';

@@ -1,8 +1,8 @@
-import type { AlertSignal } from '../../alerts/source.ts';
-import type { CreateAlert } from './create-alert.ts';
-import { label, readLabels, setLabel } from '../../lib/labels.ts';
-import { timeOrNull } from '../../lib/times.ts';
-import { webLinks } from '../../alerts/web-link.ts';
+import type { AlertSignal } from '../alerts/source.ts';
+import type { CreateAlert } from './contract/create-alert.ts';
+import { label, readLabels, setLabel } from '../lib/labels.ts';
+import { timeOrNull } from '../lib/times.ts';
+import { webLinks } from '../alerts/web-link.ts';
 
 /**
  * An alert of the REST API as a signal. What the sender says outright (title,

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 
-import { CreateAlert } from './create-alert.ts';
-import { defaultSourceRules } from '../../alerts/source-rules.ts';
-import { describeSignal } from '../../alerts/describe.ts';
-import { nearestName } from './nearest.ts';
+import { CreateAlert } from './contract/create-alert.ts';
+import { defaultSourceRules } from '../alerts/source-rules.ts';
+import { describeSignal } from '../alerts/describe.ts';
+import { meantField } from './contract/field-names.ts';
 import { toSignal } from './to-signal.ts';
 
 const receivedAt = new Date('2026-11-20T08:16:00Z');
@@ -102,7 +102,7 @@ describe('CreateAlert', () => {
   });
 });
 
-describe('nearestName', () => {
+describe('meantField', () => {
   it.each([
     ['dedupkey', 'dedupKey'],
     ['dedup_key', 'dedupKey'],
@@ -114,7 +114,7 @@ describe('nearestName', () => {
     ['', null],
     ['x'.repeat(100_000), null],
   ])('finds the nearest name %#', (wrong, nearest) => {
-    expect(nearestName(wrong, Object.keys(CreateAlert.shape))).toBe(nearest);
+    expect(meantField(wrong, Object.keys(CreateAlert.shape))).toBe(nearest);
   });
 });
 
