@@ -26,7 +26,8 @@ export async function buildServer(
 ) {
   const app = fastify({
     loggerInstance: services.log,
-    disableRequestLogging: true,
+    // Requests are counted and timed below; a line for each would bury the facts of business.
+    logController: new fastify.LogController({ disableRequestLogging: true }),
     trustProxy: options.trustedProxies.length === 0 ? false : options.trustedProxies,
     bodyLimit: 1_048_576,
     requestTimeout: requestTimeoutMs,

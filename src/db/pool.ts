@@ -37,6 +37,8 @@ export function openPool(options: {
   });
   // An idle connection that breaks (server restart) emits here; unheard it would end the process.
   pool.on('error', (error) => options.onError?.(error));
+  // So does one that breaks while it is in use; the query that was under way fails by itself.
+  pool.on('connect', (client) => client.on('error', (error) => options.onError?.(error)));
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
   return {
     db,
