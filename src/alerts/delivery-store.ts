@@ -67,6 +67,11 @@ export async function storeRefusedDelivery(
     .execute();
 }
 
+/** `undefined` when there is none, or it is past retention. */
+export async function findDelivery(db: Db, id: string) {
+  return db.selectFrom('deliveries').selectAll().where('id', '=', id).executeTakeFirst();
+}
+
 /** The bytes of a stored delivery, as they arrived. */
 export function originalBody(row: { body: Buffer; body_encoding: 'zstd' | 'identity' }): Buffer {
   return row.body_encoding === 'zstd' ? zstdDecompressSync(row.body) : row.body;

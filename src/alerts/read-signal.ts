@@ -12,7 +12,7 @@ import { webLinks } from './web-link.ts';
  */
 
 /** More alerts than any real group has; bounds the work and the answer of one request. */
-const mostAlerts = 10_000;
+const mostAlerts = 100_000;
 
 /** The entries of an `alerts` array in its order, each read by itself. Null is what Go writes for an empty list. */
 export function readAlerts(

@@ -9,6 +9,7 @@ import {
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod';
 import { alertRoutes } from './alerts.ts';
+import { deliveryRoutes } from './deliveries.ts';
 import { healthRoutes } from './health.ts';
 import { incidentRoutes } from './incidents.ts';
 import { ProblemError, sendProblem } from './problem.ts';
@@ -71,6 +72,7 @@ export async function buildServer(
   });
   await app.register(healthRoutes(services));
   await app.register(sourceWebhooks(services));
+  await app.register(deliveryRoutes(services));
   await app.register(alertRoutes(services));
   await app.register(incidentRoutes(services));
   await app.register(slackRoutes(services));

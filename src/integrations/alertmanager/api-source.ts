@@ -18,7 +18,7 @@ export type AlertmanagerApiSettings = {
 };
 
 /** Prometheus sends 256 in a batch. */
-const mostAlerts = 10_000;
+const mostAlerts = 100_000;
 
 /**
  * The role of an Alertmanager: `POST /api/v2/alerts`, which Prometheus and
