@@ -141,7 +141,7 @@ describe('POST /api/v2/alerts', () => {
     ['[{]', 'broken JSON: unexpected "]" at position 2 (line 1, column 3)'],
     [
       JSON.stringify(Array.from({ length: 100_001 }, () => 0)),
-      'an array of 10001, where at most 10000 are taken',
+      'an array of 100001, where at most 100000 are taken',
     ],
   ])('refuses another body %#', (text, reason) => {
     expect(parseText(text)).toEqual({ ok: false, reason: expect.stringContaining(reason) as string });

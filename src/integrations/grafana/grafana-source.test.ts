@@ -210,7 +210,7 @@ describe('unified alerting', () => {
     const alerts = Array.from({ length: 100_001 }, () => 0);
     expect(parseText(JSON.stringify(group(...alerts)))).toEqual({
       ok: false,
-      reason: 'alerts: at most 10000 in one request, found 10001.',
+      reason: 'alerts: at most 100000 in one request, found 100001.',
     });
   });
 });
