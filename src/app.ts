@@ -350,7 +350,11 @@ export async function startApp(options: AppOptions): Promise<App> {
         readiness: (): Promise<Readiness> => health.readiness(pool),
         limits: { maxBodyBytes: settings.intake.maxBodyBytes },
       };
-      const server = await buildServer(services, { trustedProxies: settings.server.trustedProxies, version });
+      const server = await buildServer(services, {
+        trustedProxies: settings.server.trustedProxies,
+        rateLimit: settings.server.rateLimit,
+        version,
+      });
       await server.listen({ host: settings.server.host, port: settings.server.port });
       stops.push({ name: 'http server', stop: () => server.close() });
       const { port } = server.server.address() as AddressInfo;

@@ -16,7 +16,9 @@ const Delivery = z.object({
   contentType: z.string().nullable(),
   headers: z.record(z.string(), z.unknown()),
   bodyBytes: z.number().int(),
-  outcome: z.record(z.string(), z.unknown()).describe('Counts by outcome, and why what was refused or ignored was.'),
+  outcome: z
+    .record(z.string(), z.unknown())
+    .describe('Counts by outcome, and why what was refused or ignored was.'),
 });
 
 /** What arrived, for whoever asks why an alert is as it is, or why it is not there. */

@@ -9,11 +9,13 @@ import {
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod';
 import { alertRoutes } from './alerts.ts';
+import { createAlertsRoute } from './create-alerts.ts';
 import { deliveryRoutes } from './deliveries.ts';
 import { healthRoutes } from './health.ts';
 import { incidentRoutes } from './incidents.ts';
 import { ProblemError, sendProblem } from './problem.ts';
 import { providerWebhookRoute } from './provider-webhook.ts';
+import { limitRate, type RateLimit } from './rate-limit.ts';
 import type { ApiServices } from './services.ts';
 import { slackRoutes } from './slack.ts';
 import { sourceWebhooks } from './source-webhooks.ts';
@@ -23,7 +25,7 @@ const requestTimeoutMs = 60_000;
 
 export async function buildServer(
   services: ApiServices,
-  options: { trustedProxies: string[]; version: string },
+  options: { trustedProxies: string[]; rateLimit: RateLimit; version: string },
 ) {
   const app = fastify({
     loggerInstance: services.log,
@@ -72,11 +74,15 @@ export async function buildServer(
   });
   await app.register(healthRoutes(services));
   await app.register(sourceWebhooks(services));
-  await app.register(deliveryRoutes(services));
-  await app.register(alertRoutes(services));
-  await app.register(incidentRoutes(services));
+  await app.register(createAlertsRoute(services));
   await app.register(slackRoutes(services));
   await app.register(providerWebhookRoute(services));
+  await app.register(async (people) => {
+    limitRate(people, options.rateLimit, () => services.clock.now().getTime());
+    await people.register(alertRoutes(services));
+    await people.register(incidentRoutes(services));
+    await people.register(deliveryRoutes(services));
+  });
   app.get('/api/v1/openapi.json', { schema: { hide: true } }, (_request, reply) =>
     reply.type('application/json').send(JSON.stringify(app.swagger())),
   );

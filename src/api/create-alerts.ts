@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
+import type { IntakeRequest, IntakeResult } from '../alerts/intake.ts';
+import type { ParsedEntry } from '../alerts/source.ts';
+import { type Caller, requireRight } from './auth.ts';
+import { CreateAlertsAnswer } from './contract/alert.ts';
+import { Problem } from './contract/common.ts';
+import { CreateAlert } from './contract/create-alert.ts';
+import { claimKey, type IdempotencyClaim, storedAnswer } from './idempotency.ts';
+import { badRequest, ProblemError } from './problem.ts';
+import { keepRawBodies, keptHeaders, rawBody } from './raw-body.ts';
+import type { ApiServices } from './services.ts';
+import { accepted, describeEntries } from './source-webhooks.ts';
+import { toSignal } from './to-signal.ts';
+
+const mostAlerts = 1_000;
+
+/** `POST /api/v1/alerts`: the REST API as a source of alerts. */
+export function createAlertsRoute(services: ApiServices): FastifyPluginCallbackZod {
+  return (app, _options, done) => {
+    keepRawBodies(app);
+    app.post(
+      '/api/v1/alerts',
+      {
+        bodyLimit: services.limits.maxBodyBytes,
+        schema: {
+          tags: ['alerts'],
+          summary: 'Report one alert, or an array of up to 1,000',
+          description:
+            'The body is one alert or an array of alerts, each with the fields of `CreateAlert` (see docs/api.md). `Idempotency-Key` makes a repeat answer what the first one was answered.',
+          response: { 200: CreateAlertsAnswer, 201: CreateAlertsAnswer, default: Problem },
+        },
+      },
+      async (request, reply) => createAlerts(services, request, reply),
+    );
+    done();
+  };
+}
+
+async function createAlerts(services: ApiServices, request: FastifyRequest, reply: FastifyReply) {
+  const caller = requireRight(await services.authenticate(request), 'send');
+  const receivedAt = services.clock.now();
+  const items = readItems(rawBody(request));
+  const entries = items.map((item) => toEntry(item, receivedAt));
+  const [only] = entries;
+  if (items.length === 1 && only !== undefined && !only.ok) throw badRequest(only.reason);
+  const intakeRequest: IntakeRequest = {
+    source: 'api',
+    sender: `token:${caller.name}`,
+    door: 'api',
+    receivedAt,
+    entries: describeEntries(services, 'api', caller.tenant, 'an alert of the REST API', entries),
+    raw: {
+      contentType: request.headers['content-type'] ?? null,
+      headers: keptHeaders(request),
+      body: rawBody(request),
+    },
+  };
+  const result = await submitOnce(services, request, caller, intakeRequest);
+  const single = result.results.length === 1 && result.results[0]?.outcome === 'created';
+  return reply.code(single ? 201 : 200).send({ results: result.results });
+}
+
+function readItems(body: Buffer): unknown[] {
+  let content: unknown;
+  try {
+    content = JSON.parse(body.toString('utf8'));
+  } catch (error) {
+    throw badRequest(
+      `The body is not JSON (${(error as Error).message}); expected one alert or an array of alerts.`,
+    );
+  }
+  const items: unknown[] = Array.isArray(content) ? (content as unknown[]) : [content];
+  if (items.length > mostAlerts) {
+    throw badRequest(`The array has ${items.length} alerts; at most ${mostAlerts} are taken in one request.`);
+  }
+  return items;
+}
+
+function toEntry(item: unknown, receivedAt: Date): ParsedEntry {
+  const parsed = CreateAlert.safeParse(item);
+  if (parsed.success) return { ok: true, signal: toSignal(parsed.data, receivedAt) };
+  const reason = parsed.error.issues
+    .map((issue) => (issue.path.length === 0 ? issue.message : `${issue.path.join('.')}: ${issue.message}`))
+    .join('; ');
+  return { ok: false, reason };
+}
+
+/** With an `Idempotency-Key` the request has a transaction of its own, which also holds the key and the answer. */
+async function submitOnce(
+  services: ApiServices,
+  request: FastifyRequest,
+  caller: Caller,
+  intakeRequest: IntakeRequest,
+): Promise<IntakeResult> {
+  const key = request.headers['idempotency-key'];
+  if (key === undefined) return accepted(await services.intake.submit(intakeRequest));
+  if (typeof key !== 'string' || key === '' || key.length > 255) {
+    throw badRequest('Idempotency-Key has to be a text of 1 to 255 characters.');
+  }
+  const claim: IdempotencyClaim = {
+    owner: caller.name,
+    key,
+    requestHash: createHash('sha256').update(intakeRequest.raw.body).digest(),
+  };
+  const before = await storedAnswer(services.db, claim);
+  if (before.kind === 'answered') return before.result;
+  if (before.kind === 'other-request') throw otherRequest(key);
+  try {
+    return accepted(
+      await services.intake.submitWith(intakeRequest, claimKey(claim, intakeRequest.receivedAt)),
+    );
+  } catch (error) {
+    // The same key was committed by a request that ran at the same time.
+    const meanwhile = await storedAnswer(services.db, claim);
+    if (meanwhile.kind === 'answered') return meanwhile.result;
+    if (meanwhile.kind === 'other-request') throw otherRequest(key);
+    throw error;
+  }
+}
+
+function otherRequest(key: string): ProblemError {
+  return new ProblemError({
+    status: 422,
+    detail: `The Idempotency-Key "${key}" was used for another body; use a new key for a new request.`,
+  });
+}
