@@ -81,7 +81,7 @@ const expiredPerPass = 500;
 export async function startApp(options: AppOptions): Promise<App> {
   const { settings, secrets } = options.config;
   const clock = options.clock ?? systemClock;
-  const log = options.log ?? createLog(settings.log.level);
+  const log = options.log ?? createLog(settings.log);
   const active = new Set(options.roles ?? roles);
   const health = new Health();
   /** In the order of start; run backwards at stop, each step named for the log. */

@@ -14,7 +14,7 @@ export function addServeCommand(program: Command): void {
     .option('--roles <list>', `what this process does, of: ${roles.join(', ')}`, parseRoles, [...roles])
     .action(async (options: { config?: string; roles: AppRole[] }) => {
       const config = await configuration(options.config);
-      const log = createLog(config.settings.log.level);
+      const log = createLog(config.settings.log);
       for (const notice of config.notices) log.warn({ notice }, 'a setting looks like a slip');
       const app = await startApp({
         config,

@@ -1,5 +1,4 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { sql } from 'kysely';
 import { audit } from '../alerts/alert-store.ts';
 import { alertsOfIncident } from '../alerts/alert-queries.ts';
 import { changedJobs } from '../alerts/changed.ts';
@@ -332,13 +331,4 @@ async function fail(deps: SyncDependencies, command: Command, detail: string): P
     ]);
   });
   deps.observe('failed', command.payload.kind, detail);
-}
-
-/** Commands still to be said, and the age of the oldest; for readiness and metrics. */
-export async function openCommands(db: Db): Promise<number> {
-  const row = await sql<{ count: number }>`
-    SELECT count(*)::int AS count FROM incident_commands WHERE state IN ('pending', 'accepted', 'unknown')`.execute(
-    db,
-  );
-  return row.rows[0]?.count ?? 0;
 }

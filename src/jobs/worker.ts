@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import {
   Logger as GraphileLogger,
@@ -170,9 +169,4 @@ export async function pendingJobs(
     count: row.count,
     oldestSeconds: Math.max(0, row.oldest),
   }));
-}
-
-/** A pause that differs between processes, so that their timers do not march in step. */
-export function jittered(ms: number): number {
-  return ms + randomInt(Math.max(1, Math.round(ms / 10)));
 }

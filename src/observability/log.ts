@@ -2,12 +2,21 @@ import { type Logger, pino } from 'pino';
 
 export type Log = Logger;
 
+export type LogOptions = {
+  /** The least grave lines written. */
+  level: string;
+  /** `pretty` is for people at a terminal and needs pino-pretty. */
+  format?: 'json' | 'pretty';
+  /** Standard output when absent; always JSON. */
+  destination?: NodeJS.WritableStream;
+};
+
 /**
  * JSON lines on stdout: a fixed sentence as message, data in fields, an error
  * under `err`. ERROR: a person must act; WARN: mended itself or worth a look;
  * INFO: a fact of business; DEBUG: for us.
  */
-export function createLog(level: string, destination?: NodeJS.WritableStream): Log {
+export function createLog({ level, format = 'json', destination }: LogOptions): Log {
   const options = {
     level,
     base: { service: 'gomon' },
@@ -18,5 +27,8 @@ export function createLog(level: string, destination?: NodeJS.WritableStream): L
       censor: '***',
     },
   };
-  return destination === undefined ? pino(options) : pino(options, destination);
+  if (destination !== undefined) return pino(options, destination);
+  // A level formatter cannot travel to the thread that a transport runs in.
+  const { formatters: _formatters, ...plain } = options;
+  return format === 'pretty' ? pino({ ...plain, transport: { target: 'pino-pretty' } }) : pino(options);
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -10,6 +11,8 @@ import { type App, type AppRole, startApp } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Clock } from '../../src/lib/clock.ts';
 import { createLog } from '../../src/observability/log.ts';
+import type { NewUser } from '../../sandbox/slack/workspace.ts';
+import type { Role } from '../../src/api/token-store.ts';
 import { createTestDatabase } from './postgres.ts';
 
 /**
@@ -29,8 +32,14 @@ export type World = {
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
   /** Rows straight from the database. */
   rows<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]>;
+  /** A new token of the role, as headers for `call`. */
+  tokenFor(role: Role, name?: string, tenant?: string): Promise<Record<string, string>>;
+  /** The one alert that fits the query (`severity=P1&q=disk`), with its history. */
+  alert(query: string): Promise<Answer['body']>;
   /** Until nothing waits to be done. */
   drain(): Promise<void>;
+  /** Sets the clock ahead; whatever waits for the time looks at it now. */
+  advance(ms: number): Promise<void>;
   /** Stops the service and starts it again on the same database, with the sandboxes as they are. */
   restart(): Promise<void>;
   stop(): Promise<void>;
@@ -65,6 +74,12 @@ export async function startWorld(
     roles?: readonly AppRole[];
     /** Slack's own rate limits; off by default, so that a scenario measures only what it means to. */
     slackLimits?: 'slack' | 'off';
+    slackUsers?: readonly NewUser[];
+    slackScopes?: readonly string[];
+    /** How often Opsgenie answers that it has not worked on a request yet; every one costs a moment. */
+    opsgenieStatusAsks?: number;
+    /** Files beside gomon.yaml, by name. */
+    files?: Record<string, string>;
   } = {},
 ): Promise<World> {
   const database = await createTestDatabase();
@@ -73,12 +88,21 @@ export async function startWorld(
     botToken: 'xoxb-test',
     signingSecret: slackSigningSecret,
     limits: options.slackLimits ?? 'off',
+    ...(options.slackUsers === undefined ? {} : { users: options.slackUsers }),
+    ...(options.slackScopes === undefined ? {} : { scopes: options.slackScopes }),
   });
-  const opsgenie = await startOpsgenieSandbox({ apiKey: 'test-opsgenie-key' });
+  const opsgenie = await startOpsgenieSandbox({
+    apiKey: 'test-opsgenie-key',
+    ...(options.opsgenieStatusAsks === undefined ? {} : { pendingStatusAsks: options.opsgenieStatusAsks }),
+  });
   const folder = await mkdtemp(path.join(tmpdir(), 'gomon-world-'));
   const lines: string[] = [];
+  let tokenCount = 0;
   const file = path.join(folder, 'gomon.yaml');
   await writeFile(file, stringify({ slack: { pace: quick }, ...options.settings }));
+  for (const [name, content] of Object.entries(options.files ?? {})) {
+    await writeFile(path.join(folder, name), content);
+  }
   const env: Record<string, string | undefined> = {
     DATABASE_URL: database.url,
     GOMON_PORT: '0',
@@ -100,7 +124,7 @@ export async function startWorld(
     startApp({
       config,
       clock,
-      log: createLog('debug', collector(lines)),
+      log: createLog({ level: 'debug', destination: collector(lines) }),
       ...(options.roles === undefined ? {} : { roles: options.roles }),
     });
   const reader = new pg.Pool({ connectionString: database.url, max: 2, application_name: 'tests' });
@@ -130,7 +154,29 @@ export async function startWorld(
       const result = await reader.query(text, values);
       return result.rows;
     },
+    async tokenFor(role, name = `${role}-${tokenCount++}`, tenant = '') {
+      const token = `gomon_test_${name}`;
+      const hash = createHash('sha256').update(token).digest();
+      await reader.query(
+        `INSERT INTO api_tokens (id, name, role, tenant, token_hash, created_at) VALUES (gen_random_uuid(), $1, $2, $3, $4, now())`,
+        [name, role, tenant, hash],
+      );
+      return { authorization: `Bearer ${token}` };
+    },
+    async alert(query) {
+      const list = await world.call('GET', `/api/v1/alerts?${query}`);
+      const items: { id: string }[] = list.body.items ?? [];
+      if (items.length !== 1) throw new Error(`${items.length} alerts fit ${query}: ${list.text}`);
+      return (await world.call('GET', `/api/v1/alerts/${items[0]?.id ?? ''}`)).body;
+    },
     drain: () => world.app.drain(),
+    async advance(ms) {
+      clock.advance(ms);
+      await world.app.tick();
+      // Jobs count by the database's clock, and whoever sends messages sleeps by the real one.
+      await reader.query('UPDATE graphile_worker._private_jobs SET run_at = now() WHERE run_at > now()');
+      await reader.query(`SELECT pg_notify('gomon_notifications', ''), pg_notify('jobs:insert', '{"count":8}')`);
+    },
     async restart() {
       await world.app.stop();
       world.app = await start();

@@ -1,0 +1,63 @@
+import type pg from 'pg';
+import type { SourceName } from '../../src/alerts/alert.ts';
+import type { DescribedSignal } from '../../src/alerts/describe.ts';
+import { Intake } from '../../src/alerts/intake.ts';
+import { type Db, openPool } from '../../src/db/pool.ts';
+import { createTestDatabase } from './postgres.ts';
+import { takeIn } from './alerts.ts';
+
+/** A database of its own with a pool on it, for tests of one room. */
+export type DomainDatabase = {
+  url: string;
+  db: Db;
+  pool: pg.Pool;
+  intake: Intake;
+  /** Stores alerts as a source would; answers their ids in order. */
+  store(signals: DescribedSignal[], receivedAt: Date, source?: SourceName): Promise<string[]>;
+  rows<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]>;
+  /** The one row an SQL text answers. */
+  row<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row>;
+  /** Takes jobs out of the queue and answers them, oldest first. */
+  takeJobs(): Promise<TakenJob[]>;
+  close(): Promise<void>;
+};
+
+export type TakenJob = { task: string; payload: Record<string, unknown>; priority: number; runAt: Date; key: string | null };
+
+export async function openDomainDatabase(size = 6): Promise<DomainDatabase> {
+  const database = await createTestDatabase();
+  const { db, pool, close } = openPool({ url: database.url, size, purpose: 'test' });
+  const intake = new Intake({
+    db,
+    limits: { queuedAlerts: 100_000, alertsPerCommit: 1_000 },
+    observe: () => undefined,
+  });
+  const rows = async <Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]> =>
+    (await pool.query<Row>(text, values)).rows;
+  return {
+    url: database.url,
+    db,
+    pool,
+    intake,
+    rows,
+    async store(signals, receivedAt, source = 'grafana') {
+      const results = await takeIn(intake, signals, receivedAt, { source });
+      return results.map((result) => result.id ?? '');
+    },
+    async row<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row> {
+      const [first, ...others] = await rows<Row>(text, values);
+      if (first === undefined || others.length > 0) throw new Error(`expected one row, found ${others.length + (first ? 1 : 0)}`);
+      return first;
+    },
+    takeJobs: () =>
+      rows<TakenJob>(`
+        WITH taken AS (DELETE FROM graphile_worker._private_jobs RETURNING *)
+        SELECT t.identifier AS task, j.payload, j.priority::int, j.run_at AS "runAt", j.key
+        FROM taken j JOIN graphile_worker._private_tasks t ON t.id = j.task_id ORDER BY j.id`),
+    async close() {
+      await intake.stop();
+      await close();
+      await database.drop();
+    },
+  };
+}
