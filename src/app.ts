@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { resolveExpired } from './alerts/actions.ts';
 import type { SourceName } from './alerts/alert.ts';
@@ -42,6 +41,7 @@ import { createEvents } from './observability/events.ts';
 import { createLog, type Log } from './observability/log.ts';
 import { createMetrics } from './observability/metrics.ts';
 import { Health } from './observability/health.ts';
+import { version } from './version.ts';
 
 export const roles = ['api', 'worker', 'watcher'] as const;
 export type AppRole = (typeof roles)[number];
@@ -64,8 +64,6 @@ export type App = {
   tick(): Promise<void>;
   stop(): Promise<void>;
 };
-
-const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
 
 /** An orphaned message or job is looked for this often. */
 const orphansEveryMs = 15_000;

@@ -6,10 +6,12 @@ import { addSendCommand } from './commands/send.ts';
 import { addServeCommand } from './commands/serve.ts';
 import { addSlackCommands } from './commands/slack.ts';
 import { addTokenCommands } from './commands/token.ts';
+import { version } from './version.ts';
 
 /** The command line: reads arguments, and leaves the work to the rooms. */
 const program = new Command('gomon')
   .description('Alerting and incident service of the GoMon monitoring platform')
+  .version(version, '-V, --version', 'print the version')
   .configureHelp({ showGlobalOptions: true })
   .exitOverride();
 

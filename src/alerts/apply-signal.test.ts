@@ -273,6 +273,13 @@ describe('a resolved report', () => {
     expect(kind).toBe('resolved');
   });
 
+  it('brings its annotations, and takes none away when it has none', () => {
+    const known = knownAlert();
+    expect(feed(known, resolvedSignal({ annotations: {} }), at(310)).after?.annotations).toEqual(known.annotations);
+    const annotations = { grafana_state_reason: 'Updated' };
+    expect(feed(known, resolvedSignal({ annotations }), at(310)).after?.annotations).toEqual(annotations);
+  });
+
   it('cannot end it in the future', () => {
     expect(feed(knownAlert(), resolvedSignal({ endsAt: at(9_000) }), at(310)).after?.resolvedAt).toEqual(at(310));
   });

@@ -24,7 +24,7 @@ export type SignalEffect =
   | { kind: 'created'; decision: Decision }
   /** Firing again after a resolve: the same row, a new episode, told once anew. */
   | { kind: 'refired'; decision: Decision }
-  /** Still firing and something people see changed (severity, title). */
+  /** Still firing and something people see changed (severity, title, whether they see it at all). */
   | { kind: 'changed'; decision: Decision }
   /** Still firing: seen once more, nothing to tell. */
   | { kind: 'repeated'; decision: Decision }
@@ -92,6 +92,8 @@ function visibleChanges(known: KnownAlert, signal: DescribedSignal): string[] {
   const changes: string[] = [];
   if (!known.severityPinned && known.severity !== signal.severity) changes.push('severity');
   if (known.title !== signal.title) changes.push('title');
+  // What was stored in silence has to be told from now on, or the other way round.
+  if (known.mute !== signal.mute) changes.push('audience');
   return changes;
 }
 
@@ -206,7 +208,8 @@ function resolved(known: KnownAlert, signal: DescribedSignal, receivedAt: Date):
   return {
     ...known,
     status: 'resolved',
-    annotations: signal.annotations,
+    // A bare "it is over" takes nothing away from what was said while it fired.
+    annotations: Object.keys(signal.annotations).length > 0 ? signal.annotations : known.annotations,
     values: signal.values,
     stateReason: signal.stateReason,
     expiresAt: null,
