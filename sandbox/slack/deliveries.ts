@@ -4,6 +4,7 @@ import { request as httpsRequest } from 'node:https';
 import { isObject } from './json.ts';
 import type { JsonObject } from './json.ts';
 import type { Delivery, DeliveryAnswer } from './model.ts';
+import type { SocketMode } from './socket-mode.ts';
 import type { SlackState } from './state.ts';
 
 /** Where the service listens. Slack knows the three as separate settings of the app. */
@@ -18,7 +19,7 @@ export type DeliverySettings = {
 };
 
 type Outgoing = Pick<Delivery, 'kind' | 'type' | 'payload'> & {
-  url: string;
+  door: keyof DeliveryTargets;
   contentType: string;
   body: string;
 };
@@ -31,17 +32,25 @@ export class Deliveries {
   readonly #settings: DeliverySettings;
   readonly #closing = new AbortController();
   readonly #retries = new Set<NodeJS.Timeout>();
+  /** Not null: Socket Mode is on, and nothing goes over HTTP. */
+  readonly #sockets: SocketMode | null;
   #targets: DeliveryTargets | null;
   #count = 0;
 
-  constructor(state: SlackState, settings: DeliverySettings, targets: DeliveryTargets | null) {
+  constructor(
+    state: SlackState,
+    settings: DeliverySettings,
+    targets: DeliveryTargets | null,
+    sockets: SocketMode | null,
+  ) {
+    this.#sockets = sockets;
     this.#state = state;
     this.#settings = settings;
     this.#targets = targets;
   }
 
   get hasTarget(): boolean {
-    return this.#targets !== null;
+    return this.#sockets === null ? this.#targets !== null : this.#sockets.connections > 0;
   }
 
   deliverTo(targets: DeliveryTargets): void {
@@ -51,12 +60,11 @@ export class Deliveries {
   /** block_actions, view_submission, view_closed: one form field `payload` with JSON in it. Never repeated. */
   interaction(payload: JsonObject): Promise<Delivery> {
     const body = new URLSearchParams({ payload: JSON.stringify(payload) }).toString();
-    const url = this.#target().interactionsUrl;
     return this.#attempt({
       kind: 'interaction',
       type: String(payload['type']),
       payload,
-      url,
+      door: 'interactionsUrl',
       contentType: form,
       body,
     });
@@ -65,9 +73,9 @@ export class Deliveries {
   /** A slash command: a flat form. Never repeated. */
   command(fields: Record<string, string>): Promise<Delivery> {
     const body = new URLSearchParams(fields).toString();
-    const url = this.#target().commandsUrl;
     const type = fields['command'] ?? '';
-    return this.#attempt({ kind: 'command', type, payload: fields, url, contentType: form, body });
+    const door = 'commandsUrl';
+    return this.#attempt({ kind: 'command', type, payload: fields, door, contentType: form, body });
   }
 
   /** An event envelope as JSON. Answers with the first attempt; the repetitions go on by themselves. */
@@ -80,13 +88,25 @@ export class Deliveries {
       kind: 'event',
       type,
       payload: envelope,
-      url: this.#target().eventsUrl,
+      door: 'eventsUrl',
       contentType: 'application/json',
       body: JSON.stringify(envelope),
     };
     const first = await this.#attempt(outgoing);
     if (type !== 'url_verification') this.#repeatIfNeeded(outgoing, first, 1);
     return first;
+  }
+
+  /** The same once more, as when Slack did not hear the answer. */
+  repeat({ kind, payload }: Delivery): Promise<Delivery> {
+    switch (kind) {
+      case 'interaction':
+        return this.interaction(payload);
+      case 'command':
+        return this.command(payload as Record<string, string>);
+      case 'event':
+        return this.event(payload);
+    }
   }
 
   close(): void {
@@ -114,8 +134,25 @@ export class Deliveries {
   }
 
   async #attempt(outgoing: Outgoing, again?: { retry: number; reason: string }): Promise<Delivery> {
-    const { url, contentType, body, ...what } = outgoing;
+    const { kind, type, payload } = outgoing;
     const at = this.#state.now();
+    const answer = this.#sockets
+      ? await overSocket(this.#sockets, outgoing, again)
+      : await this.#overHttp(outgoing, at, again);
+    this.#count += 1;
+    const via = this.#sockets ? 'socket' : 'http';
+    const retry = again?.retry ?? 0;
+    const delivery: Delivery = { id: this.#count, kind, type, payload, via, at, retry, ...answer };
+    this.#state.log(this.#state.deliveries, delivery);
+    return delivery;
+  }
+
+  #overHttp(
+    { door, contentType, body }: Outgoing,
+    at: number,
+    again: { retry: number; reason: string } | undefined,
+  ): Promise<DeliveryAnswer> {
+    const url = this.#target()[door];
     const headers = {
       ...signatureHeaders(this.#settings.signingSecret, Math.floor(at / 1000), body),
       'content-type': contentType,
@@ -123,12 +160,25 @@ export class Deliveries {
       accept: 'application/json,*/*',
       ...(again ? { 'x-slack-retry-num': String(again.retry), 'x-slack-retry-reason': again.reason } : {}),
     };
-    const answer = await post(url, headers, body, this.#settings.answerLimitMs, this.#closing.signal);
-    this.#count += 1;
-    const delivery: Delivery = { id: this.#count, ...what, at, retry: again?.retry ?? 0, ...answer };
-    this.#state.log(this.#state.deliveries, delivery);
-    return delivery;
+    return post(url, headers, body, this.#settings.answerLimitMs, this.#closing.signal);
   }
+}
+
+async function overSocket(
+  sockets: SocketMode,
+  { kind, payload }: Outgoing,
+  again: { retry: number; reason: string } | undefined,
+): Promise<DeliveryAnswer> {
+  const startedAt = performance.now();
+  const answer = await sockets.send(kind, payload, again);
+  const latencyMs = performance.now() - startedAt;
+  return {
+    ...answer,
+    ok: answer.failure === null,
+    contentType: 'application/json',
+    latencyMs,
+    noRetry: false,
+  };
 }
 
 const form = 'application/x-www-form-urlencoded';

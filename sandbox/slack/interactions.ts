@@ -122,6 +122,10 @@ export class Interactions {
     return delivery;
   }
 
+  repeat(delivery: Delivery): Promise<Delivery> {
+    return this.#parts.deliveries.repeat(delivery);
+  }
+
   event(inner: JsonObject): Promise<Delivery> {
     return this.#parts.deliveries.event(eventEnvelope(this.#parts.state, inner));
   }

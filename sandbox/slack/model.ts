@@ -89,7 +89,7 @@ export type ApiCall = {
 /** Something a real Slack would have refused, or taken with a frown. */
 export type Refusal = {
   at: number;
-  /** The Web API method, or "response_url", "command", "view_submission", "block_actions", "event". */
+  /** The Web API method, or "response_url", "command", "view_submission", "block_actions", "event", "socket". */
   where: string;
   error: string;
   detail: string;
@@ -106,6 +106,7 @@ export type Delivery = {
   retry: number;
   /** What was sent, decoded. */
   payload: JsonObject;
+  via: 'http' | 'socket';
 } & DeliveryAnswer;
 
 export type DeliveryAnswer = {

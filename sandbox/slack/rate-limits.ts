@@ -29,6 +29,7 @@ const perMinute = { tier2: 20, tier3: 50, tier4: 100 };
 type Tier = keyof typeof perMinute;
 
 const tiers: Record<string, Tier> = {
+  'apps.connections.open': 'tier3',
   'chat.delete': 'tier3',
   'chat.postEphemeral': 'tier4',
   'conversations.history': 'tier3',

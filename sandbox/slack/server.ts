@@ -23,6 +23,7 @@ import { RateLimits } from './rate-limits.ts';
 import type { LimitSetting } from './rate-limits.ts';
 import { responseUrlRoutes } from './response-url-routes.ts';
 import { ResponseUrls } from './response-urls.ts';
+import { SocketMode } from './socket-mode.ts';
 import type { SlackState } from './state.ts';
 import { Triggers } from './triggers.ts';
 import { uiRoutes } from './ui-routes.ts';
@@ -35,6 +36,10 @@ export type SlackSandboxOptions = {
   port?: number;
   botToken: string;
   signingSecret: string;
+  /** `xapp-…`, for `apps.connections.open`; none by default. */
+  appToken?: string;
+  /** Clicks, commands and events go over the app's WebSockets, and fail while there is none; off by default. */
+  socketMode?: boolean;
   /** Where the service listens; can be told later with `deliverTo`. */
   target?: DeliveryTargets;
   channels?: readonly NewChannel[];
@@ -83,6 +88,8 @@ export type SlackSandbox = {
   command(command: Command): Promise<Delivery>;
   /** Answers with the first attempt; repetitions appear in `deliveries()`. */
   event(innerEvent: JsonObject): Promise<Delivery>;
+  /** Sends what was delivered once more. */
+  repeat(delivery: Delivery): Promise<Delivery>;
   urlVerification(): Promise<Delivery & { challengeMatched: boolean }>;
   openHome(user?: string): Promise<Delivery>;
   /** A person writes; returns the ts. */
@@ -96,6 +103,8 @@ export type SlackSandbox = {
   removeBot(channel: string): void;
   inviteBot(channel: string): void;
   deleteMessage(channel: string, ts: string): void;
+  /** The WebSockets of the app. */
+  sockets: Pick<SocketMode, 'connections' | 'pings' | 'disconnect' | 'drop' | 'freeze'>;
 
   /** Resolves on the change that makes the predicate answer something truthy, and with that answer. */
   waitFor<T>(predicate: () => T | undefined | null | false, timeoutMs?: number): Promise<T>;
@@ -117,7 +126,9 @@ export async function startSlackSandbox(options: SlackSandboxOptions): Promise<S
     answerLimitMs: options.answerLimitMs ?? 3000,
     eventRetryDelaysMs: options.eventRetryDelaysMs ?? [0, 60_000, 300_000],
   };
-  const deliveries = new Deliveries(state, deliverySettings, options.target ?? null);
+  const sockets = new SocketMode(state, deliverySettings.answerLimitMs);
+  const socketRoute = options.socketMode === true ? sockets : null;
+  const deliveries = new Deliveries(state, deliverySettings, options.target ?? null, socketRoute);
   const interactions = new Interactions({ state, deliveries, triggers, responseUrls });
 
   // A request held by a fault would keep a polite close waiting for ever.
@@ -130,12 +141,15 @@ export async function startSlackSandbox(options: SlackSandboxOptions): Promise<S
       baseUrl,
       limits: new RateLimits(options.limits ?? 'slack'),
       botToken: options.botToken,
+      appToken: options.appToken ?? null,
+      socketUrl: () => sockets.issueUrl(url),
       scopes: new Set(options.scopes ?? standardScopes),
       closing: closing.signal,
     }),
   );
   await server.register(responseUrlRoutes(responseUrls));
   await server.register(uiRoutes({ state, interactions, baseUrl }));
+  sockets.attach(server.server);
   url = await listen(server, options.port ?? 0);
 
   return {
@@ -154,12 +168,14 @@ export async function startSlackSandbox(options: SlackSandboxOptions): Promise<S
     ...readers(state),
     ...actions(interactions),
     ...administration(state, interactions),
+    sockets,
     fault: (rule) => faults.add(rule),
     clearFaults: () => faults.clear(),
     waitFor: (predicate, timeoutMs = 5000) => state.feed.waitFor(predicate, timeoutMs),
     close: async () => {
       closing.abort();
       deliveries.close();
+      sockets.close();
       state.feed.close();
       await server.close();
     },
@@ -200,6 +216,7 @@ function actions(interactions: Interactions) {
     closeView: (viewId: string) => interactions.closeView(viewId),
     command: (command: Command) => interactions.command(command),
     event: (inner: JsonObject) => interactions.event(inner),
+    repeat: (delivery: Delivery) => interactions.repeat(delivery),
     urlVerification: () => interactions.urlVerification(),
     openHome: (user?: string) => interactions.openHome(user),
     say: (input: { channel: string; text: string; user?: string; threadTs?: string }) =>

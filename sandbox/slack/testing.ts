@@ -8,10 +8,11 @@ import type { SlackSandbox, SlackSandboxOptions } from './server.ts';
 /** Helpers of the sandbox's own tests: a plain client and a stand-in for the service. */
 
 export const botToken = 'xoxb-test-token';
+export const appToken = 'xapp-test-token';
 export const signingSecret = 'test-signing-secret';
 
 export function startTestSandbox(options: Partial<SlackSandboxOptions> = {}): Promise<SlackSandbox> {
-  return startSlackSandbox({ botToken, signingSecret, limits: 'off', ...options });
+  return startSlackSandbox({ botToken, appToken, signingSecret, limits: 'off', ...options });
 }
 
 /** A Web API call as the SDK makes it: a form, with structured arguments JSON-encoded in their fields. */

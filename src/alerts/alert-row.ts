@@ -66,7 +66,7 @@ export function toRowJson(alert: KnownAlert): Record<keyof AlertsTable, unknown>
     labels: toStorableMap(alert.labels),
     annotations: toStorableMap(alert.annotations),
     links: alert.links.map((link) => ({ rel: link.rel, url: toStorable(link.url) })),
-    values: alert.values,
+    values: withNames(alert.values, toStorable),
     state_reason: alert.stateReason === null ? null : toStorable(alert.stateReason),
     mute: alert.mute,
     fold_key: alert.foldKey === null ? null : toStorable(alert.foldKey),
@@ -109,7 +109,7 @@ export function fromRow(row: Selectable<AlertsTable>): KnownAlert {
     labels: fromStorableMap(row.labels),
     annotations: fromStorableMap(row.annotations),
     links: row.links.map((link) => ({ rel: link.rel, url: fromStorable(link.url) })),
-    values: row.values,
+    values: withNames(row.values, fromStorable),
     stateReason: row.state_reason === null ? null : fromStorable(row.state_reason),
     mute: row.mute,
     foldKey: row.fold_key === null ? null : fromStorable(row.fold_key),
@@ -134,4 +134,12 @@ export function fromRow(row: Selectable<AlertsTable>): KnownAlert {
     resolvedBy: row.resolved_by,
     resolveReceivedAt: row.resolve_received_at,
   };
+}
+
+function withNames(
+  values: Record<string, number> | null,
+  change: (name: string) => string,
+): Record<string, number> | null {
+  if (values === null) return null;
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [change(name), value]));
 }

@@ -28,8 +28,8 @@ export type LockedAlert = { alert: KnownAlert; incidentStillOpen: boolean };
 
 /** Locks the rows with these identities, in the order of the identity so that batches that overlap wait instead of deadlocking. */
 export async function lockByKeys(tx: Tx, keys: AlertKey[]): Promise<LockedAlert[]> {
-  const rows = await sql<Selectable<AlertsTable> & { incident_open: boolean | null }>`
-    SELECT a.*, (SELECT i.status IN ('open', 'assigned') FROM incidents i WHERE i.id = a.incident_id) AS incident_open
+  const rows = await sql<Selectable<AlertsTable>>`
+    SELECT a.*
     FROM unnest(
       ${keys.map((key) => key.source)}::text[],
       ${keys.map((key) => toStorable(key.tenant))}::text[],
@@ -38,7 +38,30 @@ export async function lockByKeys(tx: Tx, keys: AlertKey[]): Promise<LockedAlert[
     JOIN alerts_active a ON a.source = k.source AND a.tenant = k.tenant AND a.fingerprint = k.fingerprint
     ORDER BY a.source, a.tenant, a.fingerprint
     FOR UPDATE OF a`.execute(tx);
-  return rows.rows.map((row) => ({ alert: fromRow(row), incidentStillOpen: row.incident_open === true }));
+  const stillOpen = await openIncidents(
+    tx,
+    rows.rows.flatMap((row) => row.incident_id ?? []),
+  );
+  return rows.rows.map((row) => ({
+    alert: fromRow(row),
+    incidentStillOpen: row.incident_id !== null && stillOpen.has(row.incident_id),
+  }));
+}
+
+/**
+ * Asked only after the alerts are locked, in a statement of its own: while the first
+ * one waited for a lock, whoever held it may have closed the incident, and a
+ * statement sees nothing that was committed after it began.
+ */
+async function openIncidents(tx: Tx, ids: string[]): Promise<Set<string>> {
+  if (ids.length === 0) return new Set();
+  const rows = await tx
+    .selectFrom('incidents')
+    .select('id')
+    .where('id', '=', sql<string>`ANY(${[...new Set(ids)]}::uuid[])`)
+    .where('status', 'in', ['open', 'assigned'])
+    .execute();
+  return new Set(rows.map((row) => row.id));
 }
 
 export async function lockByIds(tx: Tx, ids: string[]): Promise<KnownAlert[]> {

@@ -91,9 +91,7 @@ export class Intake {
     return new Promise((settle, fail) => {
       this.#queue.push({ request, settle, fail });
       this.#queuedAlerts += size;
-      this.#working ??= this.#work().finally(() => {
-        this.#working = null;
-      });
+      this.#working ??= this.#work();
     });
   }
 
@@ -129,6 +127,8 @@ export class Intake {
       const batch = this.#takeBatch();
       await this.#settle(batch);
     }
+    // In the same turn as the last look at the queue: what comes after it starts anew.
+    this.#working = null;
   }
 
   #takeBatch(): Waiting[] {
@@ -172,17 +172,16 @@ export class Intake {
     const { request } = waiting;
     const suspects = request.entries.filter((entry) => entry.ok);
     if (databaseTrouble(cause) !== 'data' || suspects.length === 0) return waiting.fail(cause);
-    const entries: IntakeEntry[] = [];
-    for (const entry of request.entries) {
-      entries.push(await this.#tryOut(request, entry));
-    }
     try {
+      const entries: IntakeEntry[] = [];
+      for (const entry of request.entries) entries.push(await this.#tryOut(request, entry));
       const [result] = await this.#commit([{ ...request, entries }]);
       if (result === undefined) throw new Error('a commit of one request gave no result', { cause });
       this.#observe({ request, result });
       waiting.settle(result);
     } catch (error) {
-      waiting.fail(error);
+      if (databaseTrouble(error) === 'unavailable') waiting.settle({ ok: false, reason: 'unavailable' });
+      else waiting.fail(error);
     }
   }
 
@@ -281,8 +280,9 @@ function plan(request: IntakeRequest, result: IntakeResult): PlannedSignal[] {
   });
 }
 
+/** As the database will have it: it keeps no half characters, and two spellings of one row must not be two keys. */
 function keyText(key: AlertKey): string {
-  return JSON.stringify([key.source, key.tenant, key.fingerprint]);
+  return JSON.stringify([key.source, key.tenant.toWellFormed(), key.fingerprint.toWellFormed()]);
 }
 
 async function judge(tx: Tx, planned: PlannedSignal[]): Promise<Map<string, Working>> {
@@ -375,7 +375,9 @@ const outcomes = {
 function textChanged(before: KnownAlert, now: KnownAlert): boolean {
   return (
     before.description !== now.description ||
-    before.traceId !== now.traceId ||
+    before.namespace !== now.namespace ||
+    before.foldKey !== now.foldKey ||
+    before.traceIds.join() !== now.traceIds.join() ||
     before.stateReason !== now.stateReason ||
     !sameMap(before.annotations, now.annotations) ||
     !sameMap(before.labels, now.labels) ||

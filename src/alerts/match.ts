@@ -1,3 +1,4 @@
+import { label } from '../lib/labels.ts';
 import type { Alert } from './alert.ts';
 
 /**
@@ -20,7 +21,7 @@ export function matches(
     fits(alert.source, condition.source) &&
     fits(alert.namespace ?? '', condition.namespace) &&
     Object.entries(condition.labels ?? {}).every(([name, patterns]) =>
-      fits(alert.labels[name] ?? '', patterns),
+      fits(label(alert.labels, name) ?? '', patterns),
     )
   );
 }

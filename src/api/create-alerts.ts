@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
+import { z } from 'zod';
 import type { IntakeRequest, IntakeResult } from '../alerts/intake.ts';
 import type { ParsedEntry } from '../alerts/source.ts';
 import { type Caller, requireRight } from './auth.ts';
@@ -24,11 +25,17 @@ export function createAlertsRoute(services: ApiServices): FastifyPluginCallbackZ
       '/api/v1/alerts',
       {
         bodyLimit: services.limits.maxBodyBytes,
+        onRequest: async (request) => {
+          requireRight(await services.authenticate(request), 'send');
+        },
+        // The schema is for the reader: what is wrong with one alert of many is answered in its place.
+        validatorCompiler: () => (body) => ({ value: body }),
         schema: {
           tags: ['alerts'],
           summary: 'Report one alert, or an array of up to 1,000',
           description:
-            'The body is one alert or an array of alerts, each with the fields of `CreateAlert` (see docs/api.md). `Idempotency-Key` makes a repeat answer what the first one was answered.',
+            '`Idempotency-Key` makes a repeat answer what the first one was answered. 201 for one new alert, else 200 with what became of each.',
+          body: z.union([CreateAlert, z.array(CreateAlert).max(mostAlerts)]),
           response: { 200: CreateAlertsAnswer, 201: CreateAlertsAnswer, default: Problem },
         },
       },

@@ -15,12 +15,13 @@ export async function explainAlert(
   alert: StoredAlert,
   actions: RecordedAction[],
 ): Promise<AlertDetail['decisions']> {
-  const now = services.clock.now().toISOString();
+  // The rules are asked anew each time; what they say has been so since the alert last changed.
+  const since = alert.updatedAt.toISOString();
   const present = (stage: string, outcome: string, reason: string) => ({
     stage,
     outcome,
     reason,
-    at: now,
+    at: since,
     deliveryId: null,
   });
   const recorded = decisionsIn(actions).map((decision) => ({ ...decision, at: decision.at.toISOString() }));

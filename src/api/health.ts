@@ -15,6 +15,7 @@ export function healthRoutes(services: ApiServices): FastifyPluginCallbackZod {
       {
         schema: {
           tags: ['health'],
+          security: [],
           summary: 'Liveness',
           response: { 200: z.object({ status: z.literal('ok') }) },
         },
@@ -26,6 +27,7 @@ export function healthRoutes(services: ApiServices): FastifyPluginCallbackZod {
       {
         schema: {
           tags: ['health'],
+          security: [],
           summary: 'Readiness, with the state of each dependency',
           description: '503 only while the database is away, at start and at stop.',
           response: { 200: ReadinessAnswer, 503: ReadinessAnswer },
@@ -38,7 +40,14 @@ export function healthRoutes(services: ApiServices): FastifyPluginCallbackZod {
     );
     app.get(
       '/metrics',
-      { schema: { tags: ['health'], summary: 'Prometheus metrics', response: { 200: z.string() } } },
+      {
+        schema: {
+          tags: ['health'],
+          security: [],
+          summary: 'Prometheus metrics',
+          response: { 200: z.string() },
+        },
+      },
       async (_request, reply) =>
         reply
           .type(services.metrics.contentType)

@@ -1,8 +1,8 @@
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
-import { z } from 'zod';
+import { storeInbound } from '../db/inbound-store.ts';
 import { requireRight } from './auth.ts';
+import { DeliveryAnswer } from './contract/alert.ts';
 import { Problem } from './contract/common.ts';
-import { storeInbound } from './inbound-store.ts';
 import { badRequest, ProblemError } from './problem.ts';
 import { keepRawBodies, rawBody } from './raw-body.ts';
 import type { ApiServices } from './services.ts';
@@ -23,7 +23,9 @@ export function providerWebhookRoute(services: ApiServices): FastifyPluginCallba
         schema: {
           tags: ['incidents'],
           summary: 'Webhook integration of the incident provider',
-          response: { 200: z.object({ received: z.literal(1), stored: z.boolean() }), default: Problem },
+          description: 'Carries the webhook secret in the header `X-GoMon-Webhook-Secret`.',
+          security: [],
+          response: { 200: DeliveryAnswer, default: Problem },
         },
       },
       async (request) => {
@@ -32,7 +34,7 @@ export function providerWebhookRoute(services: ApiServices): FastifyPluginCallba
         else if (!verdict.ok) throw new ProblemError({ status: 401, detail: `${verdict.reason}.` });
         const read = providerDoor.read(rawBody(request));
         if (!read.ok) throw badRequest(read.reason);
-        const { stored } = await storeInbound(
+        const { id, stored } = await storeInbound(
           services.db,
           {
             kind: `${providerDoor.name}.webhook`,
@@ -42,7 +44,16 @@ export function providerWebhookRoute(services: ApiServices): FastifyPluginCallba
           },
           () => null,
         );
-        return { received: 1 as const, stored };
+        // The same change told again is ignored; what a new one changes is found out by asking the provider.
+        return {
+          deliveryId: id,
+          received: 1,
+          created: 0,
+          updated: 0,
+          resolved: 0,
+          ignored: stored ? 0 : 1,
+          rejected: [],
+        };
       },
     );
     done();

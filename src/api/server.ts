@@ -9,6 +9,7 @@ import {
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod';
 import { alertRoutes } from './alerts.ts';
+import { requireRight } from './auth.ts';
 import { createAlertsRoute } from './create-alerts.ts';
 import { deliveryRoutes } from './deliveries.ts';
 import { healthRoutes } from './health.ts';
@@ -38,6 +39,8 @@ export async function buildServer(
     routerOptions: { ignoreTrailingSlash: true },
     forceCloseConnections: 'idle',
     return503OnClosing: true,
+    // What the router itself refuses (a path that is no URL) does not reach the error handler below.
+    frameworkErrors: (error, request, reply) => sendProblem(error, request, reply),
   }).withTypeProvider<ZodTypeProvider>();
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
@@ -79,6 +82,11 @@ export async function buildServer(
   await app.register(providerWebhookRoute(services));
   await app.register(async (people) => {
     limitRate(people, options.rateLimit, () => services.clock.now().getTime());
+    // Before a body is read or a parameter looked at: what a stranger sends is nothing to us.
+    people.addHook('onRequest', async (request) => {
+      const right = request.method === 'GET' || request.method === 'HEAD' ? 'read' : 'act';
+      requireRight(await services.authenticate(request), right);
+    });
     await people.register(alertRoutes(services));
     await people.register(incidentRoutes(services));
     await people.register(deliveryRoutes(services));

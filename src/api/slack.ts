@@ -1,15 +1,26 @@
 import type { FastifyRequest } from 'fastify';
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { priorities } from '../jobs/catalog.ts';
+import type { ChatDeliveryKind } from '../chat/chat-door.ts';
+import { receive } from '../chat/receive.ts';
 import { Problem } from './contract/common.ts';
-import { storeInbound } from './inbound-store.ts';
 import { badRequest, ProblemError } from './problem.ts';
 import { keepRawBodies, rawBody } from './raw-body.ts';
 import type { ApiServices } from './services.ts';
 
 /** Slack sends small forms; anything larger is not from there. */
 const bodyLimit = 1_048_576;
+
+/** By the last part of the address, as they are told to Slack. */
+const doors: Record<string, { kind: ChatDeliveryKind; summary: string; expected: string }> = {
+  interactions: {
+    kind: 'interaction',
+    summary: 'Interactivity request URL',
+    expected: 'a Slack interaction',
+  },
+  commands: { kind: 'command', summary: 'Request URL of the slash command', expected: 'a slash command' },
+  events: { kind: 'event', summary: 'Request URL of the Events API', expected: 'an event of Slack' },
+};
 
 /**
  * The doors Slack calls: verified on the exact bytes, stored, answered within its
@@ -19,63 +30,28 @@ const bodyLimit = 1_048_576;
 export function slackRoutes(services: ApiServices): FastifyPluginCallbackZod {
   return (app, _options, done) => {
     keepRawBodies(app);
-    const { chatDoor } = services;
-    const route = (summary: string) => ({
-      bodyLimit,
-      schema: { tags: ['slack'], summary, response: { 200: z.unknown(), default: Problem } },
-    });
-
-    app.post(
-      '/api/v1/slack/webhooks/interactions',
-      route('Interactivity request URL'),
-      async (request, reply) => {
-        verify(services, request);
-        const read = chatDoor.readInteraction(rawBody(request));
-        if (read.kind === 'refused') throw badRequest(`Not a Slack interaction: ${read.reason}.`);
-        if (read.kind === 'ignored') {
-          services.log.debug({ reason: read.reason }, 'slack interaction ignored');
-          return reply.code(200).send(read.answer ?? '');
-        }
-        const { dedupKey, interaction: payload } = read;
-        await storeInbound(
-          services.db,
-          { kind: 'slack.interaction', dedupKey, payload, receivedAt: services.clock.now() },
-          (eventId) => ({
-            task: 'slack.interaction',
-            payload: { eventId },
-            priority: priorities.interaction,
-          }),
-        );
-        return reply.code(200).send('');
-      },
-    );
-
-    app.post(
-      '/api/v1/slack/webhooks/commands',
-      route('Request URL of the slash command'),
-      (request, reply) => {
-        verify(services, request);
-        const read = chatDoor.readCommand(rawBody(request));
-        if (read.kind === 'refused') throw badRequest(`Not a slash command: ${read.reason}.`);
-        return reply.code(200).send(read.answer ?? '');
-      },
-    );
-
-    app.post(
-      '/api/v1/slack/webhooks/events',
-      route('Request URL of the Events API'),
-      async (request, reply) => {
-        verify(services, request);
-        const read = chatDoor.readEvent(rawBody(request));
-        if (read.kind === 'refused') throw badRequest(`Not an event of Slack: ${read.reason}.`);
-        if (read.kind === 'answer') return reply.code(200).send(read.answer);
-        if (read.kind === 'event') {
-          const event = { kind: 'slack.event', dedupKey: read.eventId, payload: read.event };
-          await storeInbound(services.db, { ...event, receivedAt: services.clock.now() }, () => null);
-        }
-        return reply.code(200).send('');
-      },
-    );
+    const { db, clock, log, chatDoor: door } = services;
+    for (const [name, { kind, summary, expected }] of Object.entries(doors)) {
+      app.post(
+        `/api/v1/slack/webhooks/${name}`,
+        {
+          bodyLimit,
+          schema: {
+            tags: ['slack'],
+            summary,
+            description: "Signed with the app's signing secret.",
+            security: [],
+            response: { 200: z.unknown(), default: Problem },
+          },
+        },
+        async (request, reply) => {
+          verify(services, request);
+          const received = await receive({ db, door, clock, log }, kind, rawBody(request));
+          if (!received.ok) throw badRequest(`Not ${expected}: ${received.reason}.`);
+          return reply.code(200).send(received.answer ?? '');
+        },
+      );
+    }
     done();
   };
 }

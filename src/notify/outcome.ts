@@ -60,18 +60,20 @@ function keep(row: Notification): NextState {
 function afterFailure(row: Notification, failure: NotifyFailure): NextState {
   const lastError = `${failure.reason}: ${failure.code} ${failure.detail}`.slice(0, 1_000);
   const again = { ...keep(row), lastError };
+  const soon = Math.max(backoffMs(row.attempts), failure.retryAfterMs ?? 0);
   switch (failure.reason) {
     case 'rate-limited': {
       const pause = Math.max(failure.retryAfterMs ?? rateLimitedMs, 1_000);
       return { ...again, delayMs: pause, pauseLaneMs: pause };
     }
     case 'unavailable':
-      return { ...again, delayMs: backoffMs(row.attempts) };
+      return { ...again, delayMs: soon };
     case 'unknown':
-      // An edit can be repeated; a post may be there, and has to be looked for first.
+      // An edit can be repeated; a post may be there, and has to be looked for first. From
+      // here on it is the looks that are counted, so what failed before must not count.
       return row.message_id === null
-        ? { ...again, state: 'unknown', delayMs: lookAfterMs }
-        : { ...again, delayMs: backoffMs(row.attempts) };
+        ? { ...again, state: 'unknown', attempts: 1, delayMs: Math.max(lookAfterMs, failure.retryAfterMs ?? 0) }
+        : { ...again, delayMs: soon };
     case 'channel':
     case 'app':
     case 'auth':

@@ -128,8 +128,24 @@ export async function startWorld(
       ...(options.roles === undefined ? {} : { roles: options.roles }),
     });
   const reader = new pg.Pool({ connectionString: database.url, max: 2, application_name: 'tests' });
+  const connect = (): void => {
+    world.url = world.app.url ?? '';
+    slack.deliverTo(world.url);
+    const secret = { 'X-GoMon-Webhook-Secret': opsgenieWebhookSecret };
+    opsgenie.deliverTo(`${world.url}/api/v1/webhooks/opsgenie`, secret);
+  };
+  const close = async (): Promise<void> => {
+    await reader.end();
+    await Promise.all([slack.close(), opsgenie.stop()]);
+    await database.drop();
+    await rm(folder, { recursive: true, force: true });
+  };
+  const app = await start().catch(async (error: unknown) => {
+    await close();
+    throw error;
+  });
   const world: World = {
-    app: await start(),
+    app,
     slack,
     opsgenie,
     clock,
@@ -180,20 +196,14 @@ export async function startWorld(
     async restart() {
       await world.app.stop();
       world.app = await start();
-      world.url = world.app.url ?? '';
-      slack.deliverTo(world.url);
+      connect();
     },
     async stop() {
       await world.app.stop();
-      await reader.end();
-      await Promise.all([slack.close(), opsgenie.stop()]);
-      await database.drop();
-      await rm(folder, { recursive: true, force: true });
+      await close();
     },
   };
-  world.url = world.app.url ?? '';
-  slack.deliverTo(world.url);
-  opsgenie.deliverTo(`${world.url}/api/v1/webhooks/opsgenie`, { 'X-GoMon-Webhook-Secret': opsgenieWebhookSecret });
+  connect();
   return world;
 }
 

@@ -9,6 +9,8 @@ export type MethodContext = {
   /** The page's address: permalinks and response_urls start with it. */
   baseUrl: string;
   scopes: ReadonlySet<string>;
+  /** A new address for a WebSocket of Socket Mode. */
+  socketUrl: () => string;
   args: JsonObject;
 };
 
@@ -18,6 +20,8 @@ export type Answer = ({ ok: true } & JsonObject) | Failure;
 export type Method = {
   /** Any one of these scopes is enough; none needed when empty. */
   scopes: readonly string[];
+  /** Takes the app token instead of the bot token. */
+  token?: 'app';
   run: (context: MethodContext) => Answer;
 };
 

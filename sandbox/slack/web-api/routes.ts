@@ -15,6 +15,9 @@ export type WebApiParts = {
   limits: RateLimits;
   faults: FaultQueue;
   botToken: string;
+  /** Null: the app has none. */
+  appToken: string | null;
+  socketUrl: () => string;
   scopes: ReadonlySet<string>;
   baseUrl: () => string;
   /** Ends waits when the sandbox closes. */
@@ -83,7 +86,11 @@ function call(parts: WebApiParts, name: string, token: string | undefined, args:
   const method: Method | undefined = methods.get(name);
   if (!method) return refused(fail('unknown_method', { req_method: name }));
   if (token === undefined) return refused(fail('not_authed'));
-  if (token !== parts.botToken) return refused(fail('invalid_auth'));
+  if (token !== (method.token === 'app' ? parts.appToken : parts.botToken)) {
+    const isAppToken = token.startsWith('xapp-');
+    const isWrongType = isAppToken !== (method.token === 'app');
+    return refused(fail(isWrongType ? 'not_allowed_token_type' : 'invalid_auth'));
+  }
   if (method.scopes.length > 0 && !method.scopes.some((scope) => scopes.has(scope))) {
     return refused(
       fail('missing_scope', { needed: method.scopes.join(','), provided: [...scopes].join(',') }),
@@ -93,7 +100,8 @@ function call(parts: WebApiParts, name: string, token: string | undefined, args:
   const waitSeconds = parts.limits.take(name, channelId, state.now());
   if (waitSeconds !== null)
     return { ...refused(fail('ratelimited')), status: 429, retryAfterSeconds: waitSeconds };
-  const answer = method.run({ state, triggers: parts.triggers, baseUrl: parts.baseUrl(), scopes, args });
+  const { triggers, socketUrl } = parts;
+  const answer = method.run({ state, triggers, baseUrl: parts.baseUrl(), scopes, socketUrl, args });
   return { status: 200, answer, applied: answer.ok };
 }
 

@@ -1,3 +1,4 @@
+import type { ChatContent } from '../../chat/chat-door.ts';
 import { escapeMrkdwn } from './slack-text.ts';
 
 /** The slash command the app is installed with. */
@@ -29,13 +30,19 @@ export type ParsedCommand = SlackCommand | { kind: 'ssl-check' } | { kind: 'refu
 export type CommandAnswer = { response_type: 'ephemeral'; text: string };
 
 /**
- * Reads the body of a slash command's request URL: a flat form
- * (https://docs.slack.dev/interactivity/implementing-slash-commands).
+ * Reads a slash command
+ * (https://docs.slack.dev/interactivity/implementing-slash-commands). The body of
+ * its request URL is a flat form; an envelope of Socket Mode holds an object with
+ * the same fields.
  */
-export function parseCommand(rawBody: Buffer): ParsedCommand {
-  const form = new URLSearchParams(rawBody.toString('utf8'));
-  if (form.get('ssl_check') === '1') return { kind: 'ssl-check' };
-  const required = (name: string): string => form.get(name) ?? '';
+export function parseCommand(content: ChatContent): ParsedCommand {
+  const fields = fieldsOf(content);
+  const field = (name: string): string | null => {
+    const value = fields.get(name);
+    return typeof value === 'string' ? value : null;
+  };
+  if (field('ssl_check') === '1') return { kind: 'ssl-check' };
+  const required = (name: string): string => field(name) ?? '';
   const missing = ['command', 'user_id', 'channel_id'].filter((name) => required(name) === '');
   if (missing.length > 0) return { kind: 'refused', reason: `form fields missing: ${missing.join(', ')}` };
   const [name = '', ...words] = required('text').trim().split(/\s+/);
@@ -45,14 +52,20 @@ export function parseCommand(rawBody: Buffer): ParsedCommand {
     name: name === '' ? 'help' : name.toLowerCase(),
     words,
     userId: required('user_id'),
-    userName: form.get('user_name') ?? required('user_id'),
+    userName: field('user_name') ?? required('user_id'),
     channelId: required('channel_id'),
-    responseUrl: form.get('response_url'),
-    triggerId: form.get('trigger_id') ?? '',
+    responseUrl: field('response_url'),
+    triggerId: field('trigger_id') ?? '',
   };
 }
 
-/** What to answer with the 200; only the person who typed it sees it. */
+function fieldsOf(content: ChatContent): { get(name: string): unknown } {
+  if (Buffer.isBuffer(content)) return new URLSearchParams(content.toString('utf8'));
+  const { payload } = content;
+  return new Map(typeof payload === 'object' && payload !== null ? Object.entries(payload) : []);
+}
+
+/** What to answer; only the person who typed it sees it. */
 export function answerCommand(command: SlackCommand): CommandAnswer {
   const known = subcommands.some(({ name }) => name === command.name);
   const shown = escapeMrkdwn(command.name.slice(0, 50));

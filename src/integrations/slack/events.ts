@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { ChatContent } from '../../chat/chat-door.ts';
 
 /** What arrives at the Events API request URL (https://docs.slack.dev/apis/events-api). */
 export type SlackEvent =
@@ -29,13 +30,18 @@ const callback = z.object({
 });
 const rateLimit = z.object({ team_id: z.string().default(''), minute_rate_limited: z.number().optional() });
 
-export function parseEvent(rawBody: Buffer): SlackEvent {
-  let content: unknown;
+/** Reads an event: the JSON of the body, or the same as Socket Mode brings it. */
+export function parseEvent(content: ChatContent): SlackEvent {
+  if (!Buffer.isBuffer(content)) return readEvent(content.payload);
   try {
-    content = JSON.parse(rawBody.toString('utf8'));
-  } catch {
-    return { kind: 'refused', reason: 'the body is not JSON' };
+    return readEvent(JSON.parse(content.toString('utf8')));
+  } catch (error) {
+    if (error instanceof SyntaxError) return { kind: 'refused', reason: 'the body is not JSON' };
+    throw error;
   }
+}
+
+function readEvent(content: unknown): SlackEvent {
   const envelope = z.object({ type: z.string() }).safeParse(content);
   if (!envelope.success) return { kind: 'refused', reason: 'the body has no "type"' };
   switch (envelope.data.type) {

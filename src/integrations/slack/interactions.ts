@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
+import type { ChatContent } from '../../chat/chat-door.ts';
 import { actionIds, messageEventType } from './action-ids.ts';
 import { noteActionId, noteBlockId, noteCallbackId } from './note-modal.ts';
 
@@ -39,7 +40,7 @@ export type NoteSubmission = {
 export type IgnoredInteraction = {
   kind: 'ignored';
   reason: string;
-  /** What to answer with the 200; null for an empty answer, which closes a dialog. */
+  /** What to answer; null for an empty answer, which closes a dialog. */
   answer: Record<string, unknown> | null;
 };
 
@@ -99,19 +100,20 @@ const noteState = z.object({
 const noteTarget = z.object({ alertId: z.string().min(1), channelId: z.string(), messageTs: z.string() });
 
 /**
- * Reads the body of the interactivity request URL: a form with one field
- * `payload` that holds JSON
- * (https://docs.slack.dev/reference/interaction-payloads).
+ * Reads an interaction (https://docs.slack.dev/reference/interaction-payloads).
+ * The body of the interactivity request URL is a form with one field `payload`
+ * that holds JSON; an envelope of Socket Mode holds the same as it is.
  */
-export function parseInteraction(rawBody: Buffer): ParsedInteraction {
-  const payload = new URLSearchParams(rawBody.toString('utf8')).get('payload');
+export function parseInteraction(content: ChatContent): ParsedInteraction {
+  if (!Buffer.isBuffer(content)) return readPayload(content.payload);
+  const payload = new URLSearchParams(content.toString('utf8')).get('payload');
   if (payload === null) return { ok: false, reason: 'the form field "payload" is missing' };
-  let content: unknown;
-  try {
-    content = JSON.parse(payload);
-  } catch {
-    return { ok: false, reason: 'the form field "payload" is not JSON' };
-  }
+  const parsed = jsonOrUndefined(payload);
+  if (parsed === undefined) return { ok: false, reason: 'the form field "payload" is not JSON' };
+  return readPayload(parsed);
+}
+
+function readPayload(content: unknown): ParsedInteraction {
   const kind = z.object({ type: z.string() }).safeParse(content);
   if (!kind.success) return { ok: false, reason: 'the payload has no "type"' };
   switch (kind.data.type) {

@@ -9,7 +9,8 @@ import {
 } from './slack-failure.ts';
 
 export type SlackConnection = {
-  botToken: string;
+  /** The bot token, or the app token for what Socket Mode needs. */
+  token: string;
   /** Base of the Web API, `https://slack.com/api/`. */
   apiUrl: string;
   timeoutMs: number;
@@ -57,7 +58,7 @@ export async function callSlack(
   // Nothing was sent, so nothing can have been applied.
   if (signal?.aborted === true) return failure('unavailable', 'aborted', 'Given up before it was sent.');
   let refused: NotifyFailure | undefined;
-  const client = new WebClient(connection.botToken, {
+  const client = new WebClient(connection.token, {
     slackApiUrl: connection.apiUrl,
     timeout: request.timeoutMs ?? connection.timeoutMs,
     retryConfig: { retries: 0 },
@@ -80,7 +81,7 @@ export async function callSlack(
     const data = refused === undefined ? answerIn(error) : undefined;
     // Slack knows this `client_msg_id` already: the message stands.
     if (data?.['is_duplicate'] === true) return { ok: true, data };
-    return withoutSecrets(refused ?? failureOfError(error, data, signal), connection.botToken);
+    return withoutSecrets(refused ?? failureOfError(error, data, signal), connection.token);
   }
 }
 

@@ -9,22 +9,22 @@ export function createSlackDoor(settings: { signingSecrets: readonly string[] })
   return {
     verify: (request) => verifySlackSignature({ ...request, secrets: settings.signingSecrets }),
 
-    readInteraction: (rawBody) => {
-      const parsed = parseInteraction(rawBody);
+    readInteraction: (content) => {
+      const parsed = parseInteraction(content);
       if (!parsed.ok) return { kind: 'refused', reason: parsed.reason };
       if (parsed.interaction.kind === 'ignored') return parsed.interaction;
       const { dedupKey, ...interaction } = parsed.interaction;
       return { kind: 'interaction', interaction, dedupKey };
     },
 
-    readCommand: (rawBody) => {
-      const command = parseCommand(rawBody);
+    readCommand: (content) => {
+      const command = parseCommand(content);
       if (command.kind === 'refused') return command;
       return { kind: 'answer', answer: command.kind === 'ssl-check' ? null : answerCommand(command) };
     },
 
-    readEvent: (rawBody) => {
-      const event = parseEvent(rawBody);
+    readEvent: (content) => {
+      const event = parseEvent(content);
       switch (event.kind) {
         case 'challenge':
           return { kind: 'answer', answer: { challenge: event.challenge } };

@@ -76,7 +76,7 @@ type Target = { channel: string } | { channel: string; ts: string };
 /** Calls nothing by itself: Slack may be down when the service starts. */
 export function createSlackNotifier(options: SlackNotifierOptions): SlackNotifier {
   const connection: SlackConnection = {
-    botToken: options.botToken,
+    token: options.botToken,
     apiUrl: options.apiUrl,
     timeoutMs: options.timeoutMs ?? defaultTimeoutMs,
   };

@@ -1,5 +1,5 @@
-import type { Db } from '../db/pool.ts';
-import { toStorable } from '../db/text.ts';
+import type { Db } from './pool.ts';
+import { toStorable } from './text.ts';
 import { enqueue, type Job } from '../jobs/enqueue.ts';
 import { newId } from '../lib/ids.ts';
 
@@ -12,7 +12,7 @@ export async function storeInbound(
   db: Db,
   event: { kind: string; dedupKey: string; payload: Record<string, unknown>; receivedAt: Date },
   job: (eventId: string) => Job | null,
-): Promise<{ stored: boolean }> {
+): Promise<{ id: string; stored: boolean }> {
   return db.transaction().execute(async (tx) => {
     const row = await tx
       .insertInto('inbound_events')
@@ -30,9 +30,17 @@ export async function storeInbound(
       .onConflict((conflict) => conflict.columns(['kind', 'dedup_key']).doNothing())
       .returning('id')
       .executeTakeFirst();
-    if (row === undefined) return { stored: false };
+    if (row === undefined) {
+      const known = await tx
+        .selectFrom('inbound_events')
+        .select('id')
+        .where('kind', '=', event.kind)
+        .where('dedup_key', '=', toStorable(event.dedupKey))
+        .executeTakeFirstOrThrow();
+      return { id: known.id, stored: false };
+    }
     const work = job(row.id);
     if (work !== null) await enqueue(tx, [work]);
-    return { stored: true };
+    return { id: row.id, stored: true };
   });
 }

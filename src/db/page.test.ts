@@ -1,0 +1,50 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { decodeCursor, encodeCursor, toPage } from './page.ts';
+
+const position = { key: '2026-11-20 08:15:30.123456+00', id: '0199f3c2-7a31-7cc4-9f0e-2b1c6d1e8a55' };
+
+describe('a cursor', () => {
+  it('comes back as it was and fits into a query string', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'grapheme' }), (key, id) => {
+        const cursor = encodeCursor({ key, id });
+        expect(encodeURIComponent(cursor)).toBe(cursor);
+        expect(decodeCursor(cursor)).toEqual({ key, id });
+      }),
+    );
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['no base64', '%%%'],
+    ['no JSON', Buffer.from('[').toString('base64url')],
+    ['no pair', Buffer.from('["a"]').toString('base64url')],
+    ['too much', Buffer.from('["a","b","c"]').toString('base64url')],
+    ['no texts', Buffer.from('["a",1]').toString('base64url')],
+    ['an object', Buffer.from('{"key":"a","id":"b"}').toString('base64url')],
+    ['null', Buffer.from('null').toString('base64url')],
+  ])('that is %s is none of ours', (_name, text) => {
+    expect(decodeCursor(text)).toBeNull();
+  });
+
+  it('never throws, whatever a stranger writes', () => {
+    fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => void decodeCursor(text)));
+  });
+});
+
+describe('a page', () => {
+  const cut = (rows: number[], limit: number) => toPage(rows, limit, (row) => row * 10, (row) => ({ ...position, id: String(row) }));
+
+  it('has no successor when nothing more was read, also when it is full', () => {
+    expect(cut([], 3)).toEqual({ items: [], nextCursor: null });
+    expect(cut([1, 2], 3)).toEqual({ items: [10, 20], nextCursor: null });
+    expect(cut([1, 2, 3], 3)).toEqual({ items: [10, 20, 30], nextCursor: null });
+  });
+
+  it('goes on after the last row shown, not after the extra one', () => {
+    const page = cut([1, 2, 3, 4], 3);
+    expect(page.items).toEqual([10, 20, 30]);
+    expect(decodeCursor(page.nextCursor ?? '')).toEqual({ ...position, id: '3' });
+  });
+});

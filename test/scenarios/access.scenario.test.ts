@@ -1,0 +1,222 @@
+import { createHash } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { alertmanagerAlert, alertmanagerWebhook } from '../fixtures/alertmanager.ts';
+import { grafanaAlert, grafanaWebhook } from '../fixtures/grafana.ts';
+import { adminToken, startWorld, type World } from '../support/world.ts';
+
+let world: World;
+beforeAll(async () => {
+  world = await startWorld({ opsgenieStatusAsks: 0 });
+});
+afterAll(() => world.stop());
+
+const roles = ['source', 'viewer', 'responder', 'admin'] as const;
+type Role = (typeof roles)[number];
+
+/** Which roles may, route by route. Each call gets an alert (and an incident) of its own. */
+type Route = { method: string; path: string; body?: unknown; may: readonly Role[] };
+const read: readonly Role[] = ['viewer', 'responder', 'admin'];
+const act: readonly Role[] = ['responder', 'admin'];
+const send: readonly Role[] = ['source', 'responder', 'admin'];
+
+const routes: Route[] = [
+  { method: 'POST', path: '/api/v1/alerts', body: { title: 'By a token', severity: 'none' }, may: send },
+  { method: 'POST', path: '/api/v1/webhooks/grafana', body: grafanaWebhook([grafanaAlert({ severity: 'none' })]), may: send },
+  { method: 'PUT', path: '/api/v1/webhooks/grafana', body: grafanaWebhook([grafanaAlert({ severity: 'none' })]), may: send },
+  { method: 'POST', path: '/api/v1/webhooks/alertmanager', body: alertmanagerWebhook([alertmanagerAlert({ labels: { severity: 'none' } })]), may: send },
+  { method: 'POST', path: '/api/v2/alerts', body: [{ labels: { alertname: 'x', severity: 'none' } }], may: send },
+  { method: 'GET', path: '/api/v1/alerts', may: read },
+  { method: 'GET', path: '/api/v1/alerts/{alert}', may: read },
+  { method: 'PUT', path: '/api/v1/alerts/{alert}/acknowledge', may: act },
+  { method: 'PUT', path: '/api/v1/alerts/{alert}/escalate', body: {}, may: act },
+  { method: 'PUT', path: '/api/v1/alerts/{alert}/assign', body: { assignedTo: 'x@example.com' }, may: act },
+  { method: 'POST', path: '/api/v1/alerts/{alert}/notes', body: { text: 'x' }, may: act },
+  { method: 'DELETE', path: '/api/v1/alerts/{alert}', may: act },
+  { method: 'POST', path: '/api/v1/incidents', body: { alertId: '{alert}' }, may: act },
+  { method: 'GET', path: '/api/v1/incidents', may: read },
+  { method: 'GET', path: '/api/v1/incidents/{incident}', may: read },
+  { method: 'PUT', path: '/api/v1/incidents/{incident}/assign', body: { assignedTo: 'x@example.com' }, may: act },
+  { method: 'PUT', path: '/api/v1/incidents/{incident}/status', body: { status: 'resolved' }, may: act },
+  { method: 'POST', path: '/api/v1/incidents/{incident}/notes', body: { text: 'x' }, may: act },
+];
+
+/** Doors that carry a secret or a signature of their own, and pages that are open. */
+const otherDoors = [
+  'POST /api/v1/webhooks/opsgenie',
+  'POST /api/v1/slack/webhooks/interactions',
+  'POST /api/v1/slack/webhooks/commands',
+  'POST /api/v1/slack/webhooks/events',
+];
+const open = ['/healthz', '/readyz', '/metrics', '/api/v1/openapi.json', '/docs/'];
+
+let count = 0;
+async function subjects(): Promise<{ alert: string; incident: string }> {
+  count += 1;
+  const [{ id: alert }, { id: other }] = (await world.call('POST', '/api/v1/alerts', [{ title: `Subject ${count}` }, { title: `Other ${count}` }])).body.results;
+  const incident = (await world.call('POST', '/api/v1/incidents', { alertId: other })).body.id;
+  return { alert, incident };
+}
+
+describe('roles', () => {
+  it.each(routes)('$method $path is for $may', async ({ method, path, body, may }) => {
+    for (const role of roles) {
+      const ids = await subjects();
+      const fill = (text: string): string => text.replace('{alert}', ids.alert).replace('{incident}', ids.incident);
+      const text = body === undefined ? undefined : fill(JSON.stringify(body));
+      const headers = await world.tokenFor(role);
+      const answer = await world.call(method, fill(path), text, headers);
+      if (may.includes(role)) {
+        expect([200, 201], `${role} ${answer.text}`).toContain(answer.status);
+        continue;
+      }
+      expect(answer.status, role).toBe(403);
+      expect(answer.body.detail).toContain(role);
+      for (const one of may) expect(answer.body.detail).toContain(one);
+    }
+    for (const authorization of ['', 'Bearer nonsense']) {
+      const ids = await subjects();
+      const answer = await world.call(method, path.replace('{alert}', ids.alert).replace('{incident}', ids.incident), body, { authorization });
+      expect(answer.status).toBe(401);
+      expect(answer.headers.get('www-authenticate')).toContain('Bearer');
+      expect(answer.headers.get('content-type')).toContain('application/problem+json');
+    }
+  });
+
+  it('do not matter for what is open to everybody', async () => {
+    for (const path of open) expect((await world.call('GET', path, undefined, { authorization: '' })).status, path).toBe(200);
+  });
+});
+
+describe('tokens', () => {
+  it('are kept as a hash, and neither the admin token nor any other is found in the database or the log', async () => {
+    const { authorization = '' } = await world.tokenFor('viewer', 'hashed');
+    const token = authorization.slice('Bearer '.length);
+    expect((await world.call('GET', '/api/v1/alerts', undefined, { authorization })).status).toBe(200);
+    const [row] = await world.rows<{ token_hash: Buffer }>("SELECT token_hash FROM api_tokens WHERE name = 'hashed'");
+    expect(row?.token_hash).toEqual(createHash('sha256').update(token).digest());
+    const kept = JSON.stringify(await world.rows('SELECT headers, sender FROM deliveries'));
+    expect(kept).not.toContain(adminToken);
+    expect(kept).not.toContain('gomon_test_');
+    expect(world.log()).not.toContain(adminToken);
+    expect(world.log()).not.toContain(token);
+  });
+
+  it('stop within 5 s of being revoked', async () => {
+    const headers = await world.tokenFor('viewer', 'revoked');
+    const status = async () => (await world.call('GET', '/api/v1/alerts', undefined, headers)).status;
+    expect(await status()).toBe(200);
+    await world.rows("UPDATE api_tokens SET revoked_at = now() WHERE name = 'revoked'");
+    world.clock.advance(5_001);
+    expect(await status()).toBe(401);
+  });
+});
+
+describe('what the service says of itself', () => {
+  it('lists every route in OpenAPI 3.1, each with a summary and schemas', async () => {
+    const document = (await world.call('GET', '/api/v1/openapi.json', undefined, { authorization: '' })).body;
+    expect(document.openapi).toMatch(/^3\.1/);
+    expect(document.info).toMatchObject({ title: 'GoMon Alerting', version: expect.any(String) });
+    const listed = Object.entries<Record<string, Record<string, unknown>>>(document.paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, operation]) => ({ route: `${method.toUpperCase()} ${path}`, operation })),
+    );
+    const wanted = [
+      ...routes.map(({ method, path }) => `${method} ${path.replace(/\{(alert|incident)\}/, '{id}')}`),
+      ...otherDoors,
+      'GET /healthz',
+      'GET /readyz',
+      'GET /metrics',
+    ];
+    expect(listed.map((one) => one.route)).toEqual(expect.arrayContaining(wanted));
+    for (const { route, operation } of listed) {
+      expect(operation['summary'], route).toEqual(expect.any(String));
+      expect(operation['responses'], route).toBeTypeOf('object');
+      expect(Object.keys(operation['responses'] as object).length, route).toBeGreaterThan(0);
+    }
+    // Every reference leads somewhere.
+    for (const [, reference] of JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g)) {
+      const target = (reference ?? '').split('/').reduce<unknown>((node, key) => (node as Record<string, unknown> | undefined)?.[key], document);
+      expect(target, reference).toBeDefined();
+    }
+  });
+
+  it('asks for a token only where one is needed', async () => {
+    const { paths } = (await world.call('GET', '/api/v1/openapi.json')).body;
+    for (const path of ['/healthz', '/readyz', '/metrics']) expect(paths[path].get.security, path).toEqual([]);
+    for (const door of otherDoors) {
+      const [, path = ''] = door.split(' ');
+      expect(paths[path].post.security, path).toEqual([]);
+    }
+    expect(paths['/api/v1/alerts'].get.security).not.toEqual([]);
+  });
+
+  it('says what POST /api/v1/alerts takes', async () => {
+    const { paths } = (await world.call('GET', '/api/v1/openapi.json')).body;
+    const text = JSON.stringify(paths['/api/v1/alerts'].post.requestBody ?? null);
+    for (const field of ['title', 'severity', 'dedupKey', 'endsAt', 'traceId']) expect(text).toContain(field);
+  });
+
+  it('shows a page of its API that loads nothing from elsewhere', async () => {
+    const page = await world.call('GET', '/docs/', undefined, { authorization: '' });
+    expect(page.headers.get('content-type')).toContain('text/html');
+    expect(page.text).not.toMatch(/(?:src|href)="https?:/);
+    for (const [, asset] of page.text.matchAll(/(?:src|href)="\.?\/?([^"]+\.(?:js|css))"/g)) {
+      const url = asset?.startsWith('docs/') ? `/${asset}` : `/docs/${asset ?? ''}`;
+      expect((await world.call('GET', url, undefined, { authorization: '' })).status, url).toBe(200);
+    }
+    expect([200, 301, 302]).toContain((await world.call('GET', '/docs')).status);
+  });
+
+  it('is alive and ready, naming each dependency', async () => {
+    expect((await world.call('GET', '/healthz')).body).toEqual({ status: 'ok' });
+    const ready = await world.call('GET', '/readyz');
+    expect(ready.status).toBe(200);
+    expect(ready.body).toMatchObject({ state: 'ready', dependencies: { database: { state: 'ok' }, slack: { state: 'ok' }, opsgenie: { state: 'ok' }, jaeger: { state: 'off' } } });
+  });
+
+  it('measures what the contract names, with the types it names', async () => {
+    await world.call('POST', '/api/v1/alerts', [{ title: 'Measured', severity: 'P1' }]);
+    await world.drain();
+    const { text, headers } = await world.call('GET', '/metrics', undefined, { authorization: '' });
+    expect(headers.get('content-type')).toContain('text/plain');
+    const metrics: [name: string, type: string, labels: string[]][] = [
+      ['gomon_alerts_received_total', 'counter', ['source', 'outcome']],
+      ['gomon_alert_processing_seconds', 'histogram', []],
+      ['gomon_notification_latency_seconds', 'histogram', ['severity']],
+      ['gomon_notifications_total', 'counter', ['channel', 'outcome']],
+      ['gomon_incident_sync_total', 'counter', ['provider', 'outcome']],
+      ['gomon_jobs_pending', 'gauge', ['task']],
+      ['gomon_jobs_oldest_seconds', 'gauge', []],
+      ['gomon_http_request_duration_seconds', 'histogram', []],
+      ['gomon_db_pool_connections', 'gauge', ['state']],
+      ['gomon_circuit_open', 'gauge', ['target']],
+    ];
+    for (const [name, type, labels] of metrics) {
+      expect(text, name).toContain(`# TYPE ${name} ${type}\n`);
+      const sample = text.split('\n').find((line) => line.startsWith(type === 'histogram' ? `${name}_count` : name));
+      expect(sample, name).toBeDefined();
+      for (const label of labels) expect(sample, name).toContain(`${label}="`);
+    }
+    expect(text).toMatch(/gomon_notifications_total\{channel="#alert-critical",outcome="posted"\} 1\n/);
+    expect(text).toMatch(/gomon_alerts_received_total\{source="api",outcome="created"\} \d+/);
+  });
+
+  it('answers every error as a problem document', async () => {
+    const answers = [
+      await world.call('GET', '/nothing/here'),
+      await world.call('PATCH', '/api/v1/alerts'),
+      await world.call('POST', '/api/v1/incidents', '{"alertId":'),
+      await world.call('POST', '/api/v1/incidents', 'x', { 'content-type': 'text/plain' }),
+      await world.call('GET', '/api/v1/alerts/%00'),
+      await world.call('GET', '/api/v1/alerts?limit=1&limit=2'),
+      await world.call('GET', `/api/v1/alerts?q=${'x'.repeat(5_000)}`),
+      await world.call('GET', '/api/v1/alerts/%E0%A4%A'),
+      await world.call('POST', '/api/v1/alerts/0199f3c2-7a31-7cc4-9f0e-2b1c6d1e8a55/notes', JSON.stringify({ text: 'x'.repeat(2_000_000) })),
+    ];
+    for (const answer of answers) {
+      expect(answer.status).toBeGreaterThanOrEqual(400);
+      expect(answer.status, answer.text).toBeLessThan(500);
+      expect(answer.headers.get('content-type'), answer.text).toContain('application/problem+json');
+      expect(answer.body).toMatchObject({ type: expect.any(String), title: expect.any(String), status: answer.status });
+    }
+  });
+});
