@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findFreePort } from '../src/db/embedded-server.ts';
-import { stopChild } from './child.ts';
+import { stopChild, tied } from './child.ts';
 
 const readyWithinMs = 15_000;
 
@@ -15,16 +15,18 @@ export async function startAlertmanager(
   const config = path.join(folder, 'alertmanager.yml');
   await writeFile(config, 'route:\n  receiver: nobody\nreceivers:\n  - name: nobody\n');
   const port = await findFreePort();
-  const child = spawn(
-    binary,
-    [
-      `--config.file=${config}`,
-      `--storage.path=${path.join(folder, 'alertmanager')}`,
-      `--web.listen-address=127.0.0.1:${port}`,
-      '--cluster.listen-address=',
-      '--log.level=error',
-    ],
-    { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] },
+  const child = tied(
+    spawn(
+      binary,
+      [
+        `--config.file=${config}`,
+        `--storage.path=${path.join(folder, 'alertmanager')}`,
+        `--web.listen-address=127.0.0.1:${port}`,
+        '--cluster.listen-address=',
+        '--log.level=error',
+      ],
+      { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] },
+    ),
   );
   const failed = new Promise<never>((_, reject) => {
     child.once('error', (error) => reject(new Error(`${binary} cannot be run`, { cause: error })));

@@ -30,7 +30,7 @@ function nextAlert(labels: Record<string, string> = {}): Alert {
   made += 1;
   const [summary, alertname] = rules[made % rules.length] ?? rules[0];
   const namespace = namespaces[made % namespaces.length] ?? 'shop';
-  const pod = `${namespace}-worker-${(made * 7_919).toString(36)}`;
+  const pod = labels['pod'] ?? `${namespace}-worker-${(made * 7_919).toString(36)}`;
   return {
     number: made,
     labels: {

@@ -34,8 +34,9 @@ const name = startedAt.toISOString().replaceAll(/[-:]|\.\d+/g, '');
 const profileFolder = values.profile ? path.join(results, name) : null;
 
 const stage = await openStage();
-// A second Ctrl-C ends at once; the first one clears up.
-let interrupted = false;
+const giveUp = (): void => void stage.close().finally(() => process.exit(130));
+process.once('SIGINT', giveUp);
+process.once('SIGTERM', giveUp);
 const comparisons: Comparison[] = [];
 try {
   await mkdir(results, { recursive: true });
@@ -53,18 +54,22 @@ try {
   console.log(
     `One small commit: ${stage.commitMs.p50.toFixed(2)} ms in the median, ${stage.commitMs.p99.toFixed(2)} ms at p99. Generator, service and PostgreSQL share the cores.\n`,
   );
-  const alertmanager = process.env['ALERTMANAGER_BIN'] || null;
-  if (chosen.includes('a')) comparisons.push(...(await measureWebhooks(stage, profileFolder)));
-  if (chosen.includes('b'))
-    comparisons.push(...(await measureSinglePosts(stage, alertmanager, profileFolder)));
-  if (chosen.includes('c')) comparisons.push(...(await measureLatency(stage, profileFolder)));
+  const measurements: Record<string, () => Promise<Comparison[]>> = {
+    a: () => measureWebhooks(stage, profileFolder),
+    b: () => measureSinglePosts(stage, process.env['ALERTMANAGER_BIN'] || null, profileFolder),
+    c: () => measureLatency(stage, profileFolder),
+  };
+  for (const part of parts) {
+    if (!chosen.includes(part)) continue;
+    const measured = (await measurements[part]?.()) ?? [];
+    comparisons.push(...measured);
+    console.log(`${table(measured)}\n`);
+  }
 
-  console.log(table(comparisons));
   const file = path.join(results, `${name}.json`);
   await writeFile(file, `${JSON.stringify({ startedAt, machine, comparisons }, null, 2)}\n`);
-  console.log(`\nWritten to ${path.relative(process.cwd(), file)}`);
+  console.log(`Written to ${path.relative(process.cwd(), file)}`);
   if (profileFolder !== null) console.log(`CPU profiles in ${path.relative(process.cwd(), profileFolder)}`);
 } finally {
   await stage.close();
 }
-void interrupted;

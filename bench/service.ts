@@ -4,7 +4,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
-import { stopChild } from './child.ts';
+import { stopChild, tied } from './child.ts';
 import type { Vendors } from './vendors.ts';
 
 /** The service as an operator runs it: `gomon serve` in a process of its own. */
@@ -71,7 +71,7 @@ export async function startService(options: {
       stdio: ['ignore', 'pipe', 'inherit'],
     },
   );
-  const url = await readyUrl(child);
+  const url = await readyUrl(tied(child));
   return { url, headers: { authorization: `Bearer ${token}` }, stop: () => stopChild(child) };
 }
 

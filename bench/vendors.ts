@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { startOpsgenieSandbox } from '../sandbox/opsgenie/server.ts';
 import { startSlackSandbox } from '../sandbox/slack/server.ts';
-import { stopChild } from './child.ts';
+import { stopChild, tied } from './child.ts';
 
 /**
  * The sandbox Slack and Opsgenie in a process of their own: neither the generator
@@ -29,7 +29,7 @@ export function epochMs(): number {
 }
 
 export async function startVendors(channels: string[]): Promise<Vendors> {
-  const child = fork(new URL(import.meta.url), channels, { stdio: 'inherit' });
+  const child = tied(fork(new URL(import.meta.url), channels, { stdio: 'inherit' }));
   const answer = <T>(): Promise<T> =>
     new Promise((resolve, reject) => {
       const end = (): void => {

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { type Stage, startStage } from './demo/stage.ts';
 import { playStory } from './demo/story.ts';
@@ -49,9 +50,11 @@ async function run(): Promise<number> {
   } catch (error) {
     if (!interrupted.aborted) {
       exitCode = 1;
-      console.error(
-        `\n${error instanceof Error ? error.message : String(error)}\nThe log of the service: ${stage.logFile}`,
-      );
+      console.error(`
+${error instanceof Error ? error.message : String(error)}`);
+      // The folder of the log may be a temporary one.
+      console.error(`The last the service said:
+${await lastLines(stage.logFile)}`);
     }
   }
   if (interrupted.aborted) console.log('\nStopping …');
@@ -71,6 +74,10 @@ async function aborted(signal: AbortSignal): Promise<void> {
   // The servers keep the process alive meanwhile.
   if (!signal.aborted)
     await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+}
+
+async function lastLines(file: string): Promise<string> {
+  return (await readFile(file, 'utf8')).trimEnd().split('\n').slice(-10).join('\n');
 }
 
 function teller(): (line: string) => void {

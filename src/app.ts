@@ -12,6 +12,7 @@ import { buildServer } from './api/server.ts';
 import type { ApiServices, Readiness } from './api/services.ts';
 import { createToken, listTokens } from './api/token-store.ts';
 import { handleInteraction } from './chat/interaction.ts';
+import { receive } from './chat/receive.ts';
 import type { Config } from './config/load.ts';
 import { publicUrlOf } from './config/settings.ts';
 import { sourceRulesOf } from './config/source-settings.ts';
@@ -31,6 +32,7 @@ import { createOpsgenieProvider } from './integrations/opsgenie/provider.ts';
 import { createCardRenderer } from './integrations/slack/card-renderer.ts';
 import { createSlackDoor } from './integrations/slack/slack-door.ts';
 import { createSlackNotifier } from './integrations/slack/slack-notifier.ts';
+import { createSlackSocket } from './integrations/slack/socket-mode.ts';
 import { Timetable } from './jobs/timetable.ts';
 import { JobWorker, pendingJobs, releaseOrphans } from './jobs/worker.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
@@ -165,6 +167,8 @@ export async function startApp(options: AppOptions): Promise<App> {
     health.register('slack', slack !== null);
     health.register('opsgenie', provider !== null);
     health.register('jaeger', settings.jaeger.queryUrl !== null || settings.jaeger.uiUrl !== null);
+    const appToken = slack === null ? null : secrets.slackAppToken;
+    if (active.has('api')) health.register('slack-socket', appToken !== null);
     for (const name of health.off())
       log.info({ integration: name }, 'an integration without credentials is off');
 
@@ -314,6 +318,7 @@ export async function startApp(options: AppOptions): Promise<App> {
 
     let url: string | null = null;
     if (active.has('api')) {
+      const chatDoor = createSlackDoor({ signingSecrets: secrets.slackSigningSecrets });
       const services: ApiServices = {
         db,
         intake,
@@ -333,7 +338,10 @@ export async function startApp(options: AppOptions): Promise<App> {
           traceUrl,
         },
         rulesOf,
-        resolveTimeoutSecondsOf: (source) => settings.sources[source].resolveTimeoutSeconds,
+        // Alertmanager's webhook repeats every few hours and always tells the end; its setting is for Prometheus, which
+        // repeats every minute, and the adapter of that door sees to it.
+        believedSecondsOf: (source) =>
+          source === 'alertmanager' ? null : settings.sources[source].resolveTimeoutSeconds,
         sources: {
           grafana: createGrafanaSource({ secrets: secrets.grafanaSecrets, ...settings.sources.grafana }),
           alertmanager: createAlertmanagerSource(),
@@ -343,7 +351,7 @@ export async function startApp(options: AppOptions): Promise<App> {
         },
         incidentPolicy,
         routing,
-        chatDoor: createSlackDoor({ signingSecrets: secrets.slackSigningSecrets }),
+        chatDoor,
         providerDoor: createOpsgenieDoor({ webhookSecrets: secrets.opsgenieWebhookSecrets }),
         readiness: (): Promise<Readiness> => health.readiness(pool),
         limits: { maxBodyBytes: settings.intake.maxBodyBytes },
@@ -358,6 +366,22 @@ export async function startApp(options: AppOptions): Promise<App> {
       const { port } = server.server.address() as AddressInfo;
       address.publicUrl = publicUrlOf(settings.server, port);
       url = publicUrlOf({ ...settings.server, publicUrl: null }, port);
+      if (appToken !== null) {
+        const socket = createSlackSocket({
+          appToken,
+          apiUrl: settings.slack.apiUrl,
+          onEnvelope: async ({ kind, payload }) => {
+            const received = await receive({ db, door: chatDoor, clock, log }, kind, { payload });
+            if (received.ok) return received.answer;
+            throw new Error(`unreadable ${kind}: ${received.reason}`);
+          },
+          onState: (change) =>
+            change.state === 'ok' ? health.ok('slack-socket') : health.failing('slack-socket', change.detail),
+          log,
+        });
+        socket.start();
+        stops.push({ name: 'slack socket', stop: () => socket.stop() });
+      }
     }
     health.started();
     log.info({ url, roles: [...active], version }, 'gomon is ready');

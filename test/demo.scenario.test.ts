@@ -78,7 +78,7 @@ describe('the demo', () => {
       ['[P1] Payments take longer than 2 seconds', 'open', false, 2],
     ]);
     expect(stage.opsgenie.deliveries().map((one) => one.status)).not.toContain(null);
-  });
+  }, 60_000);
 
   it('keeps hostile text as it came, and mentions nobody', async () => {
     await stage.send.api('POST', '/api/v1/alerts', hostileAlert);

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { WebSocket, WebSocketServer } from 'ws';
+import { type WebSocket, WebSocketServer } from 'ws';
 import { isObject, parseJson } from './json.ts';
 import type { JsonObject } from './json.ts';
 import type { Delivery, DeliveryAnswer } from './model.ts';

@@ -198,6 +198,8 @@ export async function resolveExpired(db: Db, now: Date, limit: number): Promise<
       ...applyAction(alert, { kind: 'resolve' }, 'resolved', { userId: 'system', door: 'system' }, now),
       resolvedBy: null,
       resolvedAt: alert.expiresAt ?? now,
+      // No report ended it, so none can have overtaken its end: the next one reopens it.
+      resolveReceivedAt: null,
     }));
     await updateAlerts(tx, after);
     await audit(

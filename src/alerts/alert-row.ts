@@ -77,7 +77,7 @@ export function toRowJson(alert: KnownAlert): Record<keyof AlertsTable, unknown>
     episode: alert.episode,
     role: alert.role,
     primary_id: alert.primaryId,
-    assigned_to: alert.assignedTo,
+    assigned_to: orNull(alert.assignedTo, toStorable),
     starts_at: alert.startsAt,
     latest_starts_at: alert.latestStartsAt,
     expires_at: alert.expiresAt,
@@ -86,9 +86,9 @@ export function toRowJson(alert: KnownAlert): Record<keyof AlertsTable, unknown>
     created_at: alert.createdAt,
     updated_at: alert.updatedAt,
     acknowledged_at: alert.acknowledgedAt,
-    acknowledged_by: alert.acknowledgedBy,
+    acknowledged_by: orNull(alert.acknowledgedBy, toStorable),
     resolved_at: alert.resolvedAt,
-    resolved_by: alert.resolvedBy,
+    resolved_by: orNull(alert.resolvedBy, toStorable),
     resolve_received_at: alert.resolveReceivedAt,
   };
 }
@@ -120,7 +120,7 @@ export function fromRow(row: Selectable<AlertsTable>): KnownAlert {
     episode: row.episode,
     role: row.role,
     primaryId: row.primary_id,
-    assignedTo: row.assigned_to,
+    assignedTo: orNull(row.assigned_to, fromStorable),
     startsAt: row.starts_at,
     latestStartsAt: row.latest_starts_at,
     expiresAt: row.expires_at,
@@ -129,9 +129,9 @@ export function fromRow(row: Selectable<AlertsTable>): KnownAlert {
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     acknowledgedAt: row.acknowledged_at,
-    acknowledgedBy: row.acknowledged_by,
+    acknowledgedBy: orNull(row.acknowledged_by, fromStorable),
     resolvedAt: row.resolved_at,
-    resolvedBy: row.resolved_by,
+    resolvedBy: orNull(row.resolved_by, fromStorable),
     resolveReceivedAt: row.resolve_received_at,
   };
 }
@@ -142,4 +142,8 @@ function withNames(
 ): Record<string, number> | null {
   if (values === null) return null;
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [change(name), value]));
+}
+
+function orNull(text: string | null, change: (text: string) => string): string | null {
+  return text === null ? null : change(text);
 }

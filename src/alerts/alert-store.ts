@@ -162,6 +162,9 @@ function storableStrings(_key: string, value: unknown): unknown {
   return typeof value === 'string' ? toStorable(value) : value;
 }
 
+/** As the column has it; the audit log keeps the whole of it. */
+const longestReason = 255;
+
 /** Moves locked alerts into the archive. */
 export async function archiveAlerts(tx: Tx, ids: string[], reason: string, at: Date): Promise<void> {
   if (ids.length === 0) return;
@@ -171,7 +174,7 @@ export async function archiveAlerts(tx: Tx, ids: string[], reason: string, at: D
   await sql`
     WITH moved AS (DELETE FROM alerts_active WHERE id = ANY(${ids}::uuid[]) RETURNING *)
     INSERT INTO alerts_archive (${columnList}, archived_at, archive_reason)
-    SELECT ${archived}, ${at}, ${reason} FROM moved`.execute(tx);
+    SELECT ${archived}, ${at}, ${toStorable(reason).slice(0, longestReason)} FROM moved`.execute(tx);
 }
 
 /** Locks open alerts whose sender's word ran out; at most `limit`, so that one pass stays short. */

@@ -13,7 +13,7 @@ import { isOpen } from './lifecycle.ts';
 export type KnownAlert = Alert & {
   /** The newest start any report of the present episode named. */
   latestStartsAt: Date;
-  /** When we heard that it ended; null while open. */
+  /** When we heard that it ended; null while open, and when nobody said so (its source's word ran out). */
   resolveReceivedAt: Date | null;
   /** When the report behind the present status arrived. */
   receivedAt: Date;

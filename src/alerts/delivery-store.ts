@@ -1,5 +1,6 @@
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { sql } from 'kysely';
+import { locks } from '../db/locks.ts';
 import type { Db, Tx } from '../db/pool.ts';
 import type { IntakeRequest, IntakeResult } from './intake.ts';
 
@@ -107,25 +108,45 @@ export async function maintainPartitions(
 ): Promise<{ dropped: string[] }> {
   const dayMs = 86_400_000;
   const today = Math.floor(now.getTime() / dayMs) * dayMs;
-  for (let ahead = 0; ahead <= 3; ahead += 1) {
-    const from = new Date(today + ahead * dayMs);
-    const to = new Date(today + (ahead + 1) * dayMs);
-    const name = partitionName(from);
-    await sql`CREATE TABLE IF NOT EXISTS ${sql.table(name)} PARTITION OF deliveries
-      FOR VALUES FROM (${sql.lit(from.toISOString())}) TO (${sql.lit(to.toISOString())})`.execute(db);
-  }
-  const oldest = partitionName(new Date(today - retentionDays * dayMs));
-  const partitions = await sql<{ name: string }>`
+  return db.transaction().execute(async (tx) => {
+    // IF NOT EXISTS does not help two processes that look at the same moment.
+    await sql`SELECT pg_advisory_xact_lock(${locks.partitions})`.execute(tx);
+    const known = new Set(await partitionNames(tx));
+    for (let ahead = 0; ahead <= 3; ahead += 1) {
+      const from = new Date(today + ahead * dayMs);
+      if (!known.has(partitionName(from))) await makePartition(tx, from, new Date(from.getTime() + dayMs));
+    }
+    const oldest = partitionName(new Date(today - retentionDays * dayMs));
+    const dropped = [...known].filter((name) => name < oldest);
+    for (const name of dropped) await sql`DROP TABLE ${sql.table(name)}`.execute(tx);
+    const keptFrom = new Date(today - retentionDays * dayMs);
+    await sql`DELETE FROM deliveries_default WHERE received_at < ${keptFrom}`.execute(tx);
+    return { dropped };
+  });
+}
+
+async function partitionNames(tx: Tx): Promise<string[]> {
+  const rows = await sql<{ name: string }>`
     SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-    WHERE i.inhparent = 'deliveries'::regclass AND c.relname ~ '^deliveries_[0-9]{8}$'`.execute(db);
-  const dropped = partitions.rows.map((row) => row.name).filter((name) => name < oldest);
-  for (const name of dropped) {
-    await sql`DROP TABLE IF EXISTS ${sql.table(name)}`.execute(db);
-  }
-  await sql`DELETE FROM deliveries_default WHERE received_at < ${new Date(today - retentionDays * dayMs)}`.execute(
-    db,
-  );
-  return { dropped };
+    WHERE i.inhparent = 'deliveries'::regclass AND c.relname ~ '^deliveries_[0-9]{8}$'`.execute(tx);
+  return rows.rows.map((row) => row.name);
+}
+
+/**
+ * What came in while the day had no partition lies in the default one (nobody made
+ * any for days: asleep, no worker). PostgreSQL refuses the new partition until it is
+ * out of there, so it moves over.
+ */
+async function makePartition(tx: Tx, from: Date, to: Date): Promise<void> {
+  const held = sql.table(`${partitionName(from)}_moving`);
+  await sql`LOCK TABLE deliveries_default IN EXCLUSIVE MODE`.execute(tx);
+  await sql`CREATE TEMP TABLE ${held} ON COMMIT DROP AS
+    SELECT * FROM deliveries_default WHERE received_at >= ${sql.lit(from.toISOString())}::timestamptz
+      AND received_at < ${sql.lit(to.toISOString())}::timestamptz`.execute(tx);
+  await sql`DELETE FROM deliveries_default WHERE received_at >= ${from} AND received_at < ${to}`.execute(tx);
+  await sql`CREATE TABLE ${sql.table(partitionName(from))} PARTITION OF deliveries
+    FOR VALUES FROM (${sql.lit(from.toISOString())}) TO (${sql.lit(to.toISOString())})`.execute(tx);
+  await sql`INSERT INTO deliveries SELECT * FROM ${held}`.execute(tx);
 }
 
 function partitionName(day: Date): string {

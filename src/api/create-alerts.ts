@@ -57,7 +57,11 @@ async function createAlerts(services: ApiServices, request: FastifyRequest, repl
     sender: `token:${caller.name}`,
     door: 'api',
     receivedAt,
-    entries: describeEntries(services, 'api', caller.tenant, 'an alert of the REST API', entries),
+    entries: describeEntries(
+      services,
+      { source: 'api', tenant: caller.tenant, format: 'an alert of the REST API', receivedAt },
+      entries,
+    ),
     raw: {
       contentType: request.headers['content-type'] ?? null,
       headers: keptHeaders(request),

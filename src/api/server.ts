@@ -21,6 +21,10 @@ import type { ApiServices } from './services.ts';
 import { slackRoutes } from './slack.ts';
 import { sourceWebhooks } from './source-webhooks.ts';
 
+/** Shown at the top of /docs. */
+const wordmark =
+  '<svg xmlns="http://www.w3.org/2000/svg" width="170" height="40"><text x="4" y="28" fill="#fff" font-family="sans-serif" font-size="24" font-weight="700">GoMon API</text></svg>';
+
 /** The HTTP door. A request that does not arrive in full in this time is dropped. */
 const requestTimeoutMs = 60_000;
 
@@ -64,7 +68,8 @@ export async function buildServer(
         version: options.version,
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
-      servers: [{ url: services.addresses.publicUrl }],
+      // Relative to where the document was fetched: right behind every proxy and on every port.
+      servers: [{ url: '/' }],
       components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
       security: [{ token: [] }],
     },
@@ -74,6 +79,7 @@ export async function buildServer(
     routePrefix: '/docs',
     staticCSP: true,
     uiConfig: { docExpansion: 'list' },
+    logo: { type: 'image/svg+xml', content: wordmark },
   });
   await app.register(healthRoutes(services));
   await app.register(sourceWebhooks(services));

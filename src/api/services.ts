@@ -25,8 +25,8 @@ export type ApiServices = {
   authenticate: Authenticator;
   addresses: Addresses;
   rulesOf: (source: SourceName) => SourceRules;
-  /** How long an alert without an end is believed; null: until it is resolved. */
-  resolveTimeoutSecondsOf: (source: SourceName) => number | null;
+  /** How long an alert without an end is believed when nothing more is heard of it; null: until it is resolved. */
+  believedSecondsOf: (source: SourceName) => number | null;
   sources: { grafana: AlertSource; alertmanager: AlertSource; alertmanagerApi: AlertSource };
   incidentPolicy: IncidentPolicy;
   routing: Routing;

@@ -85,7 +85,11 @@ async function receive(
     sender,
     door: 'webhook',
     receivedAt,
-    entries: describeEntries(services, source.name, tenant, parsed.format, parsed.entries),
+    entries: describeEntries(
+      services,
+      { source: source.name, tenant, format: parsed.format, receivedAt },
+      parsed.entries,
+    ),
     raw,
   });
 }
@@ -106,14 +110,17 @@ async function verified(
   return { sender: 'signature', tenant: '' };
 }
 
+/** Our rules over what the source said: severity, title, identity, and how long its word holds. */
 export function describeEntries(
   services: ApiServices,
-  source: SourceName,
-  tenant: string,
-  format: string,
+  delivery: { source: SourceName; tenant: string; format: string; receivedAt: Date },
   entries: ParsedEntry[],
 ): IntakeEntry[] {
+  const { source } = delivery;
   const rules = services.rulesOf(source);
+  const believedSeconds = services.believedSecondsOf(source);
+  const believedUntil =
+    believedSeconds === null ? null : new Date(delivery.receivedAt.getTime() + believedSeconds * 1_000);
   return entries.map((entry): IntakeEntry => {
     if (!entry.ok) return entry;
     const described = describeSignal(entry.signal, rules, source);
@@ -121,9 +128,16 @@ export function describeEntries(
     described.decisions.unshift({
       stage: 'parse',
       outcome: entry.signal.status,
-      reason: `read as ${format}`,
+      reason: `read as ${delivery.format}`,
     });
-    return { ok: true, signal: { ...described, tenant: joinTenants(tenant, described.tenant) } };
+    return {
+      ok: true,
+      signal: {
+        ...described,
+        tenant: joinTenants(delivery.tenant, described.tenant),
+        expiresAt: described.status === 'firing' ? (described.expiresAt ?? believedUntil) : null,
+      },
+    };
   });
 }
 

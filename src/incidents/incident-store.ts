@@ -24,7 +24,7 @@ export function fromIncidentRow(row: Selectable<IncidentsTable>): Incident {
     primaryAlertId: row.primary_alert_id,
     openedBy: fromStorable(row.opened_by),
     acknowledgedAt: row.acknowledged_at,
-    acknowledgedBy: row.acknowledged_by,
+    acknowledgedBy: row.acknowledged_by === null ? null : fromStorable(row.acknowledged_by),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     resolvedAt: row.resolved_at,
@@ -84,7 +84,7 @@ export async function updateIncident(tx: Tx, incident: Incident): Promise<void> 
       status: incident.status,
       assigned_to: incident.assignedTo === null ? null : toStorable(incident.assignedTo),
       acknowledged_at: incident.acknowledgedAt,
-      acknowledged_by: incident.acknowledgedBy,
+      acknowledged_by: incident.acknowledgedBy === null ? null : toStorable(incident.acknowledgedBy),
       updated_at: incident.updatedAt,
       resolved_at: incident.resolvedAt,
     })

@@ -153,8 +153,18 @@ async function step(deps: SyncDependencies, command: Command, signal: AbortSigna
     const found = await lookForOpened(deps, command, signal);
     if (found) return;
   }
+  if (command.payload.kind === 'open' && command.state !== 'unknown') await assumeUnknown(deps, command);
   const result = await deps.provider.submit(toProviderCommand(command), signal);
   await afterSubmit(deps, command, result);
+}
+
+/** Until the answer is written down the outcome is not known: whoever takes over after a crash looks before opening again. */
+async function assumeUnknown(deps: SyncDependencies, command: Command): Promise<void> {
+  await deps.db
+    .updateTable('incident_commands')
+    .set({ state: 'unknown', updated_at: deps.clock.now() })
+    .where('id', '=', command.id)
+    .execute();
 }
 
 /** After an unknown outcome the thing may be there: only when it is not, it is opened again. */

@@ -170,11 +170,10 @@ export class Dispatcher {
   /** A post whose answer was lost: adopt the message if it is there, post again only when it surely is not. */
   async #lookFor(row: Notification): Promise<void> {
     const { notifier, db } = this.#options;
-    const channelId = row.channel_id ?? (await channelIdOf(db, row));
-    if (notifier.findPosted === undefined || channelId === null)
-      return this.#postAgain(row, 'it cannot be looked for');
+    if (notifier.findPosted === undefined) return this.#postAgain(row, 'it cannot be looked for');
+    const channel = row.channel_id ?? (await channelIdOf(db, row)) ?? row.channel;
     const since = row.attempted_at ?? row.created_at;
-    const answer = await notifier.findPosted({ channelId, notificationId: row.id, since });
+    const answer = await notifier.findPosted({ channel, notificationId: row.id, since });
     if (answer.ok && answer.found !== null) {
       this.#options.observe({ kind: 'adopted', channel: row.channel });
       const { channelId: foundIn, messageId } = answer.found;

@@ -183,7 +183,8 @@ export async function claimUnknown(db: Db, limit: number, now: Date): Promise<No
 export async function recoverStaleClaims(db: Db, claimedBefore: Date, now: Date): Promise<void> {
   await sql`
     UPDATE notifications
-    SET state = CASE WHEN message_id IS NULL THEN 'unknown' ELSE 'due' END, due_at = ${now}, updated_at = ${now}
+    SET state = CASE WHEN message_id IS NULL THEN 'unknown' ELSE 'due' END,
+        attempts = CASE WHEN message_id IS NULL THEN 1 ELSE attempts END, due_at = ${now}, updated_at = ${now}
     WHERE state = 'sending' AND claimed_at < ${claimedBefore}`.execute(db);
 }
 
@@ -219,7 +220,7 @@ export async function recordSend(
 ): Promise<void> {
   await sql`
     UPDATE notifications
-    SET state = CASE WHEN ${outcome.state} = 'sent' AND wanted > ${claimed.wanted} THEN 'due' ELSE ${outcome.state} END,
+    SET state = CASE WHEN ${outcome.state} IN ('sent', 'failed') AND wanted > ${claimed.wanted} THEN 'due' ELSE ${outcome.state} END,
         lane = ${outcome.lane}, due_at = ${outcome.dueAt}, attempts = ${outcome.attempts}, reposts = ${outcome.reposts},
         channel_id = ${outcome.channelId}, message_id = ${outcome.messageId}, card_hash = ${outcome.cardHash},
         last_error = ${outcome.lastError}, posted_at = ${outcome.postedAt}, claimed_at = NULL, updated_at = ${now}

@@ -56,9 +56,9 @@ export type NotifyFailureReason =
 
 /** For notifiers that can look for a message whose posting had an unknown outcome. */
 export interface FindsPosted {
-  /** `null` when the message is surely not there. */
+  /** `channel`: the vendor's id of the place or, where it is not known yet, what was posted to. `null` when the message is surely not there. */
   findPosted(
-    search: { channelId: string; notificationId: string; since: Date },
+    search: { channel: string; notificationId: string; since: Date },
     signal?: AbortSignal,
   ): Promise<{ ok: true; found: { channelId: string; messageId: string } | null } | NotifyFailure>;
 }

@@ -27,7 +27,7 @@ export async function planNotifications(
   now: Date,
 ): Promise<void> {
   await db.transaction().execute(async (tx) => {
-    const alerts = (await findAlerts(tx, alertIds)).filter((alert) => suppression(alert) === null);
+    const alerts = await findAlerts(tx, alertIds);
     const alone = alerts.filter((alert) => alert.foldKey === null).map(aloneSubject);
     const shared = await sharedSubjects(tx, alerts);
     await writePlan(tx, [...alone, ...shared], options, now);
@@ -96,7 +96,8 @@ async function writePlan(
   const refreshed: { id: string; priority: number; closed: boolean }[] = [];
   for (const subject of subjects) {
     const plan = planSubject(subject, existing.get(subject.key) ?? [], options);
-    added.push(...plan.added);
+    // What is told to nobody gets no message; one that was told before still comes to its end.
+    if (suppression(subject.lead) === null) added.push(...plan.added);
     refreshed.push(...plan.refreshed);
   }
   await addNotifications(tx, added, now);

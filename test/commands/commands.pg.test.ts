@@ -27,7 +27,10 @@ describe('gomon config', () => {
   it('checks a good file and prints the effective settings with secrets masked', async () => {
     const good = await file('good.yaml', 'slack:\n  channels:\n    critical: "#war-room"\n');
     const [explicit, nothing] = await Promise.all([
-      gomon(['config', 'check', good], { cwd, env: { SLACK_BOT_TOKEN: 'xoxb-very-secret', GOMON_PORT: '9000' } }),
+      gomon(['config', 'check', good], {
+        cwd,
+        env: { SLACK_BOT_TOKEN: 'xoxb-very-secret', GOMON_PORT: '9000' },
+      }),
       gomon(['config', 'check'], { cwd }),
     ]);
     expect(explicit).toMatchObject({ code: 0, stderr: '' });
@@ -40,7 +43,10 @@ describe('gomon config', () => {
   });
 
   it('names path, what was found and what is allowed, and exits with 1', async () => {
-    const wrong = await file('wrong.yaml', 'server:\n  port: 99999\nslack:\n  chanels: {}\n  botToken: xoxb-in-the-clear\n');
+    const wrong = await file(
+      'wrong.yaml',
+      'server:\n  port: 99999\nslack:\n  chanels: {}\n  botToken: xoxb-in-the-clear\n',
+    );
     const [checked, missing, served] = await Promise.all([
       gomon(['config', 'check', wrong], { cwd }),
       gomon(['config', 'check', path.join(cwd, 'nowhere.yaml')], { cwd }),
@@ -64,7 +70,9 @@ describe('gomon config', () => {
     expect(code).toBe(0);
     const schema = JSON.parse(stdout) as { $schema: string; properties: Record<string, unknown> };
     expect(schema.$schema).toContain('json-schema.org');
-    expect(Object.keys(schema.properties)).toEqual(expect.arrayContaining(['server', 'slack', 'incidents', 'sources']));
+    expect(Object.keys(schema.properties)).toEqual(
+      expect.arrayContaining(['server', 'slack', 'incidents', 'sources']),
+    );
   });
 });
 
@@ -116,12 +124,18 @@ describe('gomon beside a running service', () => {
       };
       const sent = await Promise.all(
         Object.entries(payloads).map(async ([name, payload]) =>
-          gomon(['send', await file(name, JSON.stringify(payload)), '--url', service.url, '--token', token], { cwd }),
+          gomon(['send', await file(name, JSON.stringify(payload)), '--url', service.url, '--token', token], {
+            cwd,
+          }),
         ),
       );
       for (const result of sent) expect(result).toMatchObject({ code: 0, stderr: '' });
       const [piped, wrongToken, notJson] = await Promise.all([
-        gomon(['send', '-', '--url', service.url], { cwd, env: { GOMON_ADMIN_TOKEN: 'admin-for-tests' }, input: '{"title":"Piped in"}' }),
+        gomon(['send', '-', '--url', service.url], {
+          cwd,
+          env: { GOMON_ADMIN_TOKEN: 'admin-for-tests' },
+          input: '{"title":"Piped in"}',
+        }),
         gomon(['send', path.join(cwd, 'alert.json'), '--url', service.url, '--token', 'wrong'], { cwd }),
         gomon(['send', await file('bad.json', '{'), '--url', service.url, '--token', token], { cwd }),
       ]);
@@ -129,12 +143,17 @@ describe('gomon beside a running service', () => {
       expect(wrongToken).toMatchObject({ code: 1, stderr: expect.stringContaining('401') });
       expect(notJson).toMatchObject({ code: 1, stderr: expect.stringContaining('not JSON') });
 
-      const list = await fetch(`${service.url}/api/v1/alerts`, { headers: { authorization: 'Bearer admin-for-tests' } });
+      const list = await fetch(`${service.url}/api/v1/alerts`, {
+        headers: { authorization: 'Bearer admin-for-tests' },
+      });
       const { items } = (await list.json()) as { items: { title: string; source: string }[] };
       expect(items.map((one) => one.source).toSorted()).toEqual(['alertmanager', 'api', 'api', 'grafana']);
 
       expect(await gomon(['token', 'revoke', 'ci'], { cwd, env })).toMatchObject({ code: 0 });
-      expect(await gomon(['token', 'revoke', 'ci'], { cwd, env })).toMatchObject({ code: 1, stderr: expect.stringContaining('"ci"') });
+      expect(await gomon(['token', 'revoke', 'ci'], { cwd, env })).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining('"ci"'),
+      });
     } finally {
       expect(await service.stop()).toBe(0);
     }
@@ -143,7 +162,8 @@ describe('gomon beside a running service', () => {
   it('says what is there when asked for help or for nonsense', async () => {
     const [help, nonsense] = await Promise.all([gomon(['--help'], { cwd }), gomon(['sevre'], { cwd })]);
     expect(help.code).toBe(0);
-    for (const name of ['serve', 'migrate', 'config', 'token', 'slack', 'send']) expect(help.stdout).toContain(name);
+    for (const name of ['serve', 'migrate', 'config', 'token', 'slack', 'send'])
+      expect(help.stdout).toContain(name);
     expect(nonsense.code).not.toBe(0);
     expect(nonsense.stderr).toContain('serve');
   });

@@ -21,10 +21,30 @@ const send: readonly Role[] = ['source', 'responder', 'admin'];
 
 const routes: Route[] = [
   { method: 'POST', path: '/api/v1/alerts', body: { title: 'By a token', severity: 'none' }, may: send },
-  { method: 'POST', path: '/api/v1/webhooks/grafana', body: grafanaWebhook([grafanaAlert({ severity: 'none' })]), may: send },
-  { method: 'PUT', path: '/api/v1/webhooks/grafana', body: grafanaWebhook([grafanaAlert({ severity: 'none' })]), may: send },
-  { method: 'POST', path: '/api/v1/webhooks/alertmanager', body: alertmanagerWebhook([alertmanagerAlert({ labels: { severity: 'none' } })]), may: send },
-  { method: 'POST', path: '/api/v2/alerts', body: [{ labels: { alertname: 'x', severity: 'none' } }], may: send },
+  {
+    method: 'POST',
+    path: '/api/v1/webhooks/grafana',
+    body: grafanaWebhook([grafanaAlert({ severity: 'none' })]),
+    may: send,
+  },
+  {
+    method: 'PUT',
+    path: '/api/v1/webhooks/grafana',
+    body: grafanaWebhook([grafanaAlert({ severity: 'none' })]),
+    may: send,
+  },
+  {
+    method: 'POST',
+    path: '/api/v1/webhooks/alertmanager',
+    body: alertmanagerWebhook([alertmanagerAlert({ labels: { severity: 'none' } })]),
+    may: send,
+  },
+  {
+    method: 'POST',
+    path: '/api/v2/alerts',
+    body: [{ labels: { alertname: 'x', severity: 'none' } }],
+    may: send,
+  },
   { method: 'GET', path: '/api/v1/alerts', may: read },
   { method: 'GET', path: '/api/v1/alerts/{alert}', may: read },
   { method: 'PUT', path: '/api/v1/alerts/{alert}/acknowledge', may: act },
@@ -32,10 +52,17 @@ const routes: Route[] = [
   { method: 'PUT', path: '/api/v1/alerts/{alert}/assign', body: { assignedTo: 'x@example.com' }, may: act },
   { method: 'POST', path: '/api/v1/alerts/{alert}/notes', body: { text: 'x' }, may: act },
   { method: 'DELETE', path: '/api/v1/alerts/{alert}', may: act },
+  { method: 'GET', path: '/api/v1/deliveries/{delivery}', may: read },
+  { method: 'GET', path: '/api/v1/deliveries/{delivery}/body', may: read },
   { method: 'POST', path: '/api/v1/incidents', body: { alertId: '{alert}' }, may: act },
   { method: 'GET', path: '/api/v1/incidents', may: read },
   { method: 'GET', path: '/api/v1/incidents/{incident}', may: read },
-  { method: 'PUT', path: '/api/v1/incidents/{incident}/assign', body: { assignedTo: 'x@example.com' }, may: act },
+  {
+    method: 'PUT',
+    path: '/api/v1/incidents/{incident}/assign',
+    body: { assignedTo: 'x@example.com' },
+    may: act,
+  },
   { method: 'PUT', path: '/api/v1/incidents/{incident}/status', body: { status: 'resolved' }, may: act },
   { method: 'POST', path: '/api/v1/incidents/{incident}/notes', body: { text: 'x' }, may: act },
 ];
@@ -50,18 +77,23 @@ const otherDoors = [
 const open = ['/healthz', '/readyz', '/metrics', '/api/v1/openapi.json', '/docs/'];
 
 let count = 0;
-async function subjects(): Promise<{ alert: string; incident: string }> {
+/** The text with the ids of an alert, an incident and a delivery made for it. */
+async function subjects(): Promise<(text: string) => string> {
   count += 1;
-  const [{ id: alert }, { id: other }] = (await world.call('POST', '/api/v1/alerts', [{ title: `Subject ${count}` }, { title: `Other ${count}` }])).body.results;
+  const { deliveryId } = (await world.call('POST', '/api/v1/webhooks/alertmanager', alertmanagerWebhook([])))
+    .body;
+  const [{ id: alert }, { id: other }] = (
+    await world.call('POST', '/api/v1/alerts', [{ title: `Subject ${count}` }, { title: `Other ${count}` }])
+  ).body.results;
   const incident = (await world.call('POST', '/api/v1/incidents', { alertId: other })).body.id;
-  return { alert, incident };
+  return (text) =>
+    text.replace('{alert}', alert).replace('{incident}', incident).replace('{delivery}', deliveryId);
 }
 
 describe('roles', () => {
   it.each(routes)('$method $path is for $may', async ({ method, path, body, may }) => {
     for (const role of roles) {
-      const ids = await subjects();
-      const fill = (text: string): string => text.replace('{alert}', ids.alert).replace('{incident}', ids.incident);
+      const fill = await subjects();
       const text = body === undefined ? undefined : fill(JSON.stringify(body));
       const headers = await world.tokenFor(role);
       const answer = await world.call(method, fill(path), text, headers);
@@ -73,9 +105,9 @@ describe('roles', () => {
       expect(answer.body.detail).toContain(role);
       for (const one of may) expect(answer.body.detail).toContain(one);
     }
+    const fill = await subjects();
     for (const authorization of ['', 'Bearer nonsense']) {
-      const ids = await subjects();
-      const answer = await world.call(method, path.replace('{alert}', ids.alert).replace('{incident}', ids.incident), body, { authorization });
+      const answer = await world.call(method, fill(path), body, { authorization });
       expect(answer.status).toBe(401);
       expect(answer.headers.get('www-authenticate')).toContain('Bearer');
       expect(answer.headers.get('content-type')).toContain('application/problem+json');
@@ -83,7 +115,8 @@ describe('roles', () => {
   });
 
   it('do not matter for what is open to everybody', async () => {
-    for (const path of open) expect((await world.call('GET', path, undefined, { authorization: '' })).status, path).toBe(200);
+    for (const path of open)
+      expect((await world.call('GET', path, undefined, { authorization: '' })).status, path).toBe(200);
   });
 });
 
@@ -92,7 +125,9 @@ describe('tokens', () => {
     const { authorization = '' } = await world.tokenFor('viewer', 'hashed');
     const token = authorization.slice('Bearer '.length);
     expect((await world.call('GET', '/api/v1/alerts', undefined, { authorization })).status).toBe(200);
-    const [row] = await world.rows<{ token_hash: Buffer }>("SELECT token_hash FROM api_tokens WHERE name = 'hashed'");
+    const [row] = await world.rows<{ token_hash: Buffer }>(
+      "SELECT token_hash FROM api_tokens WHERE name = 'hashed'",
+    );
     expect(row?.token_hash).toEqual(createHash('sha256').update(token).digest());
     const kept = JSON.stringify(await world.rows('SELECT headers, sender FROM deliveries'));
     expect(kept).not.toContain(adminToken);
@@ -111,16 +146,54 @@ describe('tokens', () => {
   });
 });
 
+describe('the rate limit', () => {
+  it('holds one token to its pace, and neither others, nor sources, nor probes', async () => {
+    const limited = await startWorld({
+      settings: { server: { rateLimit: { requestsPerSecond: 1, burst: 3 } } },
+    });
+    try {
+      const [one, two, sender] = [
+        await limited.tokenFor('viewer'),
+        await limited.tokenFor('viewer'),
+        await limited.tokenFor('source'),
+      ];
+      const list = (headers: Record<string, string>) =>
+        limited.call('GET', '/api/v1/alerts', undefined, headers);
+      for (let i = 0; i < 3; i += 1) expect((await list(one)).status).toBe(200);
+      const refused = await list(one);
+      expect(refused).toMatchObject({ status: 429, body: { title: 'Too Many Requests' } });
+      expect(refused.headers.get('content-type')).toContain('application/problem+json');
+      expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+      expect((await list(two)).status).toBe(200);
+      for (let i = 0; i < 6; i += 1) {
+        expect((await limited.call('POST', '/api/v1/alerts', { title: `Alert ${i}` }, sender)).status).toBe(
+          201,
+        );
+        for (const path of open.slice(0, 3))
+          expect((await limited.call('GET', path, undefined, one)).status).toBe(200);
+      }
+      limited.clock.advance(1_100);
+      expect((await list(one)).status).toBe(200);
+    } finally {
+      await limited.stop();
+    }
+  });
+});
+
 describe('what the service says of itself', () => {
   it('lists every route in OpenAPI 3.1, each with a summary and schemas', async () => {
     const document = (await world.call('GET', '/api/v1/openapi.json', undefined, { authorization: '' })).body;
     expect(document.openapi).toMatch(/^3\.1/);
     expect(document.info).toMatchObject({ title: 'GoMon Alerting', version: expect.any(String) });
-    const listed = Object.entries<Record<string, Record<string, unknown>>>(document.paths).flatMap(([path, methods]) =>
-      Object.entries(methods).map(([method, operation]) => ({ route: `${method.toUpperCase()} ${path}`, operation })),
+    const listed = Object.entries<Record<string, Record<string, unknown>>>(document.paths).flatMap(
+      ([path, methods]) =>
+        Object.entries(methods).map(([method, operation]) => ({
+          route: `${method.toUpperCase()} ${path}`,
+          operation,
+        })),
     );
     const wanted = [
-      ...routes.map(({ method, path }) => `${method} ${path.replace(/\{(alert|incident)\}/, '{id}')}`),
+      ...routes.map(({ method, path }) => `${method} ${path.replace(/\{\w+\}/, '{id}')}`),
       ...otherDoors,
       'GET /healthz',
       'GET /readyz',
@@ -134,14 +207,17 @@ describe('what the service says of itself', () => {
     }
     // Every reference leads somewhere.
     for (const [, reference] of JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g)) {
-      const target = (reference ?? '').split('/').reduce<unknown>((node, key) => (node as Record<string, unknown> | undefined)?.[key], document);
+      const target = (reference ?? '')
+        .split('/')
+        .reduce<unknown>((node, key) => (node as Record<string, unknown> | undefined)?.[key], document);
       expect(target, reference).toBeDefined();
     }
   });
 
   it('asks for a token only where one is needed', async () => {
     const { paths } = (await world.call('GET', '/api/v1/openapi.json')).body;
-    for (const path of ['/healthz', '/readyz', '/metrics']) expect(paths[path].get.security, path).toEqual([]);
+    for (const path of ['/healthz', '/readyz', '/metrics'])
+      expect(paths[path].get.security, path).toEqual([]);
     for (const door of otherDoors) {
       const [, path = ''] = door.split(' ');
       expect(paths[path].post.security, path).toEqual([]);
@@ -170,7 +246,15 @@ describe('what the service says of itself', () => {
     expect((await world.call('GET', '/healthz')).body).toEqual({ status: 'ok' });
     const ready = await world.call('GET', '/readyz');
     expect(ready.status).toBe(200);
-    expect(ready.body).toMatchObject({ state: 'ready', dependencies: { database: { state: 'ok' }, slack: { state: 'ok' }, opsgenie: { state: 'ok' }, jaeger: { state: 'off' } } });
+    expect(ready.body).toMatchObject({
+      state: 'ready',
+      dependencies: {
+        database: { state: 'ok' },
+        slack: { state: 'ok' },
+        opsgenie: { state: 'ok' },
+        jaeger: { state: 'off' },
+      },
+    });
   });
 
   it('measures what the contract names, with the types it names', async () => {
@@ -192,7 +276,9 @@ describe('what the service says of itself', () => {
     ];
     for (const [name, type, labels] of metrics) {
       expect(text, name).toContain(`# TYPE ${name} ${type}\n`);
-      const sample = text.split('\n').find((line) => line.startsWith(type === 'histogram' ? `${name}_count` : name));
+      const sample = text
+        .split('\n')
+        .find((line) => line.startsWith(type === 'histogram' ? `${name}_count` : name));
       expect(sample, name).toBeDefined();
       for (const label of labels) expect(sample, name).toContain(`${label}="`);
     }
@@ -210,13 +296,21 @@ describe('what the service says of itself', () => {
       await world.call('GET', '/api/v1/alerts?limit=1&limit=2'),
       await world.call('GET', `/api/v1/alerts?q=${'x'.repeat(5_000)}`),
       await world.call('GET', '/api/v1/alerts/%E0%A4%A'),
-      await world.call('POST', '/api/v1/alerts/0199f3c2-7a31-7cc4-9f0e-2b1c6d1e8a55/notes', JSON.stringify({ text: 'x'.repeat(2_000_000) })),
+      await world.call(
+        'POST',
+        '/api/v1/alerts/0199f3c2-7a31-7cc4-9f0e-2b1c6d1e8a55/notes',
+        JSON.stringify({ text: 'x'.repeat(2_000_000) }),
+      ),
     ];
     for (const answer of answers) {
       expect(answer.status).toBeGreaterThanOrEqual(400);
       expect(answer.status, answer.text).toBeLessThan(500);
       expect(answer.headers.get('content-type'), answer.text).toContain('application/problem+json');
-      expect(answer.body).toMatchObject({ type: expect.any(String), title: expect.any(String), status: answer.status });
+      expect(answer.body).toMatchObject({
+        type: expect.any(String),
+        title: expect.any(String),
+        status: answer.status,
+      });
     }
   });
 });

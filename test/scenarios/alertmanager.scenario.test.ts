@@ -28,7 +28,8 @@ async function prometheus(alerts: unknown) {
   return answer;
 }
 
-const minute = (offset: number): string => new Date(world.clock.now().getTime() + offset * 60_000).toISOString();
+const minute = (offset: number): string =>
+  new Date(world.clock.now().getTime() + offset * 60_000).toISOString();
 const calls = (name: string) =>
   world.slack
     .calls()
@@ -41,7 +42,11 @@ const active = async (alertname: string) =>
 
 describe('the webhook of Alertmanager', () => {
   it('reads version 4: fires, repeats, and resolves per alert', async () => {
-    const one = { name: 'DiskFull', fingerprint: 'a000000000000010', annotations: { summary: 'DiskFull here' } };
+    const one = {
+      name: 'DiskFull',
+      fingerprint: 'a000000000000010',
+      annotations: { summary: 'DiskFull here' },
+    };
     expect((await webhook(alertmanagerWebhook([alertmanagerAlert(one)]))).body).toMatchObject({ created: 1 });
     expect((await webhook(alertmanagerWebhook([alertmanagerAlert(one)]))).body).toMatchObject({ updated: 1 });
     expect(messages('DiskFull here')).toHaveLength(1);
@@ -54,7 +59,10 @@ describe('the webhook of Alertmanager', () => {
 
   it('reads version 3, whose group key no JavaScript number holds and which has no fingerprint', async () => {
     const old = { name: 'OldSender', fingerprint: null, annotations: { summary: 'OldSender here' } };
-    expect((await webhook(alertmanagerV3([alertmanagerAlert(old)]))).body).toMatchObject({ created: 1, rejected: [] });
+    expect((await webhook(alertmanagerV3([alertmanagerAlert(old)]))).body).toMatchObject({
+      created: 1,
+      rejected: [],
+    });
     expect((await webhook(alertmanagerV3([alertmanagerAlert(old)]))).body).toMatchObject({ updated: 1 });
     const ended = alertmanagerAlert({ ...old, status: 'resolved', endsAt: minute(0) });
     expect((await webhook(alertmanagerV3([ended]))).body).toMatchObject({ resolved: 1 });
@@ -64,7 +72,10 @@ describe('the webhook of Alertmanager', () => {
   it('takes the replicas of one Prometheus as one sender', async () => {
     const of = (replica: string) =>
       alertmanagerAlert({ name: 'Replicas', fingerprint: null, labels: { prometheus_replica: replica } });
-    expect((await webhook(alertmanagerWebhook([of('a'), of('b')]))).body).toMatchObject({ created: 1, updated: 1 });
+    expect((await webhook(alertmanagerWebhook([of('a'), of('b')]))).body).toMatchObject({
+      created: 1,
+      updated: 1,
+    });
     expect(await active('Replicas')).toHaveLength(1);
   });
 
@@ -76,12 +87,16 @@ describe('the webhook of Alertmanager', () => {
     ];
     const incidents = (await world.call('GET', '/api/v1/incidents')).body.items.length;
     expect((await webhook(alertmanagerWebhook(quiet))).body).toMatchObject({ created: 3 });
-    const ended = quiet.slice(1).map((alert) => ({ ...alert, status: 'resolved' as const, endsAt: minute(0) }));
+    const ended = quiet
+      .slice(1)
+      .map((alert) => ({ ...alert, status: 'resolved' as const, endsAt: minute(0) }));
     expect((await webhook(alertmanagerWebhook(ended))).body).toMatchObject({ resolved: 2 });
     for (const name of ['Watchdog', 'InfoInhibitor', 'JustForTheRecord']) {
       const alert = await world.alert(`label.alertname=${name}`);
       expect(alert.incidentId).toBeNull();
-      expect(alert.decisions.find((one: { stage: string }) => one.stage === 'suppression').outcome).not.toBe('told');
+      expect(alert.decisions.find((one: { stage: string }) => one.stage === 'suppression').outcome).not.toBe(
+        'told',
+      );
       expect(calls(name)).toBe(0);
     }
     expect((await world.call('GET', '/api/v1/incidents')).body.items).toHaveLength(incidents);
@@ -95,7 +110,12 @@ describe('the webhook of Alertmanager', () => {
 });
 
 describe('the heartbeat', () => {
-  const watchdog = () => webhook(alertmanagerWebhook([alertmanagerAlert({ name: 'Watchdog', fingerprint: 'b1', labels: { severity: 'none' } })]));
+  const watchdog = () =>
+    webhook(
+      alertmanagerWebhook([
+        alertmanagerAlert({ name: 'Watchdog', fingerprint: 'b1', labels: { severity: 'none' } }),
+      ]),
+    );
 
   it('raises an alert once when it falls silent, and ends it with the next Watchdog', async () => {
     await watchdog();
@@ -108,7 +128,12 @@ describe('the heartbeat', () => {
     await world.drain();
     const [raised, ...more] = await active('HeartbeatMissing');
     expect(more).toEqual([]);
-    expect(raised).toMatchObject({ status: 'firing', severity: 'P1', source: 'alertmanager', occurrences: 1 });
+    expect(raised).toMatchObject({
+      status: 'firing',
+      severity: 'P1',
+      source: 'alertmanager',
+      occurrences: 1,
+    });
     expect(messages('No heartbeat', '#alert-critical')).toHaveLength(1);
 
     await watchdog();
@@ -161,7 +186,10 @@ describe('in the role of an Alertmanager', () => {
 
   it('believes a future end exactly so long, and a later report prolongs it', async () => {
     const until = (minutes: number) =>
-      prometheusAlert({ alertname: 'FutureEnd' }, { startsAt: minute(-3), endsAt: minute(minutes), annotations: { summary: 'FutureEnd fires' } });
+      prometheusAlert(
+        { alertname: 'FutureEnd' },
+        { startsAt: minute(-3), endsAt: minute(minutes), annotations: { summary: 'FutureEnd fires' } },
+      );
     await prometheus([until(4)]);
     await world.advance(3 * 60_000);
     await prometheus([until(4)]);

@@ -58,10 +58,17 @@ describe('one Grafana alert over time', () => {
     expect(await send([alert()])).toEqual(counts({ created: 1 }));
     for (let i = 0; i < 3; i += 1) expect(await send([alert()])).toEqual(counts({ updated: 1 }));
     expect(calls('Repeat')).toBe(1);
-    expect(await send([alert({ annotations: { description: 'p99 is 9.9 s' } })])).toEqual(counts({ updated: 1 }));
+    expect(await send([alert({ annotations: { description: 'p99 is 9.9 s' } })])).toEqual(
+      counts({ updated: 1 }),
+    );
     expect(calls('Repeat')).toBe(1);
     const stored = await world.alert('q=Repeat');
-    expect(stored).toMatchObject({ occurrences: 5, episode: 1, description: 'p99 is 9.9 s', status: 'firing' });
+    expect(stored).toMatchObject({
+      occurrences: 5,
+      episode: 1,
+      description: 'p99 is 9.9 s',
+      status: 'firing',
+    });
     expect(stored.actions.map((one: { action: string }) => one.action)).toEqual(['create']);
     await world.call('PUT', `/api/v1/alerts/${stored.id}/acknowledge`);
     await world.drain();
@@ -88,7 +95,9 @@ describe('one Grafana alert over time', () => {
     expect(await send([alert({ status: 'resolved', endsAt: minute(0) })])).toEqual(counts({ ignored: 1 }));
     expect((await world.call('GET', '/api/v1/alerts?q=unknown%20resolve')).body.items).toEqual([]);
     expect(calls('Unknown resolve')).toBe(0);
-    const rows = await world.rows("SELECT id FROM alert_actions WHERE details::text LIKE '%Unknown resolve%'");
+    const rows = await world.rows(
+      "SELECT id FROM alert_actions WHERE details::text LIKE '%Unknown resolve%'",
+    );
     expect(rows).toEqual([]);
   });
 
@@ -103,13 +112,16 @@ describe('one Grafana alert over time', () => {
     expect(answers.filter((one) => one['updated'] === 1)).toHaveLength(2);
     expect(messages('Twins')).toHaveLength(1);
     expect(calls('Twins')).toBe(1);
-    expect(await world.alert('q=Twins')).toMatchObject({ startsAt: '2026-11-20T08:15:30.000Z', occurrences: 3 });
-    expect(await send([alert({ status: 'resolved', startsAt: '2026-11-20T08:15:30Z', endsAt: minute(0) })])).toEqual(
-      counts({ resolved: 1 }),
-    );
-    expect(await send([alert({ status: 'resolved', startsAt: '2026-11-20T08:15:32Z', endsAt: minute(0) })])).toEqual(
-      counts({ ignored: 1 }),
-    );
+    expect(await world.alert('q=Twins')).toMatchObject({
+      startsAt: '2026-11-20T08:15:30.000Z',
+      occurrences: 3,
+    });
+    expect(
+      await send([alert({ status: 'resolved', startsAt: '2026-11-20T08:15:30Z', endsAt: minute(0) })]),
+    ).toEqual(counts({ resolved: 1 }));
+    expect(
+      await send([alert({ status: 'resolved', startsAt: '2026-11-20T08:15:32Z', endsAt: minute(0) })]),
+    ).toEqual(counts({ ignored: 1 }));
     // The slower twin still says firing, of the same episode.
     expect(await send([alert({ startsAt: '2026-11-20T08:15:32Z' })])).toEqual(counts({ ignored: 1 }));
     expect(await world.alert('q=Twins')).toMatchObject({ status: 'resolved', episode: 1 });
@@ -153,7 +165,9 @@ describe('one Grafana alert over time', () => {
     expect(await send([alert({ startsAt: minute(-1) })])).toEqual(counts({ updated: 1 }));
     await send([alert({ startsAt: minute(-1) })]);
 
-    const posts = world.slack.calls('chat.postMessage').filter((call) => JSON.stringify(call.args).includes('Refire'));
+    const posts = world.slack
+      .calls('chat.postMessage')
+      .filter((call) => JSON.stringify(call.args).includes('Refire'));
     expect(posts).toHaveLength(2);
     const [first, second, ...more] = messages('Refire');
     expect(more).toEqual([]);
@@ -163,7 +177,11 @@ describe('one Grafana alert over time', () => {
     expect(JSON.stringify(second?.blocks)).toContain('alert_acknowledge');
     const stored = await world.alert('q=Refire');
     expect(stored).toMatchObject({ status: 'firing', episode: 2, acknowledgedAt: null, resolvedAt: null });
-    expect(stored.actions.map((one: { action: string }) => one.action)).toEqual(['create', 'resolve', 'refire']);
+    expect(stored.actions.map((one: { action: string }) => one.action)).toEqual([
+      'create',
+      'resolve',
+      'refire',
+    ]);
 
     await send([alert({ status: 'resolved', startsAt: minute(-1), endsAt: minute(0) })]);
     expect(messages('Refire').map((message) => /resolved/i.test(message.text))).toEqual([true, true]);
@@ -179,7 +197,10 @@ describe('one Grafana alert over time', () => {
     const before = calls('Acknowledged once');
     await send([alert()]);
     await send([alert({ severity: 'info' })]);
-    expect(await world.alert('q=Acknowledged%20once')).toMatchObject({ status: 'acknowledged', severity: 'P2' });
+    expect(await world.alert('q=Acknowledged%20once')).toMatchObject({
+      status: 'acknowledged',
+      severity: 'P2',
+    });
     expect(calls('Acknowledged once')).toBe(before);
   });
 
@@ -195,15 +216,25 @@ describe('one Grafana alert over time', () => {
   it('stores and shows why Grafana resolved it', async () => {
     const alert = story('Rule edited');
     await send([alert()]);
-    await send([alert({ status: 'resolved', endsAt: minute(0), annotations: { grafana_state_reason: 'Updated' } })]);
-    expect(await world.alert('q=Rule%20edited')).toMatchObject({ status: 'resolved', stateReason: 'Updated' });
+    await send([
+      alert({ status: 'resolved', endsAt: minute(0), annotations: { grafana_state_reason: 'Updated' } }),
+    ]);
+    expect(await world.alert('q=Rule%20edited')).toMatchObject({
+      status: 'resolved',
+      stateReason: 'Updated',
+    });
     expect(JSON.stringify(messages('Rule edited')[0]?.blocks)).toContain('the rule was changed');
   });
 
   it('takes 300 alerts in one body, and every one of them once', async () => {
     const before = world.slack.calls('chat.postMessage').length;
     const many = Array.from({ length: 300 }, (_, i) =>
-      grafanaAlert({ name: `Many ${i}`, fingerprint: `many-${i}`, severity: 'info', labels: { story: 'many' } }),
+      grafanaAlert({
+        name: `Many ${i}`,
+        fingerprint: `many-${i}`,
+        severity: 'info',
+        labels: { story: 'many' },
+      }),
     );
     expect(await send(many)).toEqual(counts({ received: 300, created: 300 }));
     expect(await send(many)).toEqual(counts({ received: 300, updated: 300 }));
@@ -221,14 +252,25 @@ describe('one Grafana alert over time', () => {
   });
 
   it('keeps the good alerts of a body with a bad one, and says which is bad', async () => {
-    const bad = { ...grafanaAlert({ fingerprint: 'bad' }), status: 'pending' } as unknown as ReturnType<typeof grafanaAlert>;
+    const bad = { ...grafanaAlert({ fingerprint: 'bad' }), status: 'pending' } as unknown as ReturnType<
+      typeof grafanaAlert
+    >;
     const answer = await send([story('Good neighbour')(), bad]);
-    expect(answer).toMatchObject({ received: 2, created: 1, rejected: [{ index: 1, reason: expect.stringContaining('pending') }] });
+    expect(answer).toMatchObject({
+      received: 2,
+      created: 1,
+      rejected: [{ index: 1, reason: expect.stringContaining('pending') }],
+    });
     expect(messages('Good neighbour')).toHaveLength(1);
   });
 
   it('tolerates fields it has never heard of', async () => {
-    const alert = { ...story('From the future')(), enrichments: { a: [1] }, ruleUID: 'x', newKey: { b: null } };
+    const alert = {
+      ...story('From the future')(),
+      enrichments: { a: [1] },
+      ruleUID: 'x',
+      newKey: { b: null },
+    };
     const webhook = { ...grafanaWebhook([alert]), appVersion: '14.0.0', another: [[]], orgId: null };
     const answer = await world.call('POST', '/api/v1/webhooks/grafana', webhook);
     expect(answer.body).toMatchObject({ created: 1, rejected: [] });
@@ -236,10 +278,18 @@ describe('one Grafana alert over time', () => {
   });
 
   it("takes the contact point's test button", async () => {
-    const alert = grafanaAlert({ name: 'TestAlert', fingerprint: '57c6d9296de2ad39', labels: { instance: 'Grafana' }, severity: '' });
+    const alert = grafanaAlert({
+      name: 'TestAlert',
+      fingerprint: '57c6d9296de2ad39',
+      labels: { instance: 'Grafana' },
+      severity: '',
+    });
     alert.generatorURL = '?orgId=1';
     expect(await send([alert])).toEqual(counts({ created: 1 }));
-    expect(await world.alert('label.alertname=TestAlert')).toMatchObject({ severity: 'P3', links: { source: null } });
+    expect(await world.alert('label.alertname=TestAlert')).toMatchObject({
+      severity: 'P3',
+      links: { source: null },
+    });
     expect(messages('TestAlert')).toHaveLength(1);
   });
 });
@@ -271,9 +321,13 @@ describe('a broken data source', () => {
   it('is one message that names its rules, however many there are, and no incident', async () => {
     const incidents = world.opsgenie.alerts().length;
     expect(await send([dataSourceAlert('DatasourceError', 'Rule one')])).toEqual(counts({ created: 1 }));
-    expect(await send(rules.map((rule) => dataSourceAlert(rule === 'Rule three' ? 'DatasourceNoData' : 'DatasourceError', rule)))).toEqual(
-      counts({ received: 3, created: 2, updated: 1 }),
-    );
+    expect(
+      await send(
+        rules.map((rule) =>
+          dataSourceAlert(rule === 'Rule three' ? 'DatasourceNoData' : 'DatasourceError', rule),
+        ),
+      ),
+    ).toEqual(counts({ received: 3, created: 2, updated: 1 }));
     const list = await world.call('GET', '/api/v1/alerts?label.datasource_uid=prom-1');
     expect(list.body.items).toHaveLength(3);
     for (const alert of list.body.items) expect(alert).toMatchObject({ severity: 'P2', incidentId: null });
@@ -305,7 +359,13 @@ describe('a broken data source', () => {
     expect(shared()[1]?.text).not.toMatch(/resolved/i);
     expect(JSON.stringify(shared()[1]?.blocks)).toContain('Rule two');
     expect(JSON.stringify(shared()[1]?.blocks)).not.toContain('Rule one');
-    await send([dataSourceAlert('DatasourceError', 'Rule two', { status: 'resolved', startsAt: minute(1), endsAt: minute(2) })]);
+    await send([
+      dataSourceAlert('DatasourceError', 'Rule two', {
+        status: 'resolved',
+        startsAt: minute(1),
+        endsAt: minute(2),
+      }),
+    ]);
     expect(shared().map((message) => /resolved/i.test(message.text))).toEqual([true, true]);
   });
 });

@@ -8,8 +8,18 @@ beforeAll(async () => {
     settings: {
       incidents: {
         assignment: [
-          { namespace: 'payments', responders: [{ type: 'team', name: 'Payments' }, { type: 'escalation', name: 'Payments escalation' }] },
-          { labels: { team: 'data*' }, severity: ['P0', 'P1'], responders: [{ type: 'user', name: 'ana@example.com' }] },
+          {
+            namespace: 'payments',
+            responders: [
+              { type: 'team', name: 'Payments' },
+              { type: 'escalation', name: 'Payments escalation' },
+            ],
+          },
+          {
+            labels: { team: 'data*' },
+            severity: ['P0', 'P1'],
+            responders: [{ type: 'user', name: 'ana@example.com' }],
+          },
         ],
       },
     },
@@ -37,15 +47,33 @@ const atOpsgenie = (title: string) => world.opsgenie.alerts().filter((one) => on
 
 describe('an incident', () => {
   it('is opened by itself for P0 and P1, and not for the rest or for staging', async () => {
-    for (const [severity, opened] of [['P0', true], ['P1', true], ['P2', false], ['P3', false], ['P4', false]] as const) {
+    for (const [severity, opened] of [
+      ['P0', true],
+      ['P1', true],
+      ['P2', false],
+      ['P3', false],
+      ['P4', false],
+    ] as const) {
       const alert = await alertOf(await fire(`Auto ${severity}`, severity));
       expect(alert.incidentId !== null, severity).toBe(opened);
       expect(atOpsgenie(`Auto ${severity}`)).toHaveLength(opened ? 1 : 0);
       if (!opened) continue;
       const incident = await incidentOf(alert.incidentId);
-      expect(incident).toMatchObject({ title: `Auto ${severity}`, severity, status: 'open', provider: 'opsgenie', alertCount: 1, primaryAlertId: alert.id, resolvedAt: null });
+      expect(incident).toMatchObject({
+        title: `Auto ${severity}`,
+        severity,
+        status: 'open',
+        provider: 'opsgenie',
+        alertCount: 1,
+        primaryAlertId: alert.id,
+        resolvedAt: null,
+      });
       const [there] = atOpsgenie(`Auto ${severity}`);
-      expect(there).toMatchObject({ alias: `gomon-${alert.incidentId}`, priority: severity === 'P0' ? 'P1' : 'P2', count: 1 });
+      expect(there).toMatchObject({
+        alias: `gomon-${alert.incidentId}`,
+        priority: severity === 'P0' ? 'P1' : 'P2',
+        count: 1,
+      });
       expect(incident.externalId).toBe(there?.id);
       expect(incident.externalUrl).toContain(there?.id ?? 'nothing');
       expect(incident.alerts.map((one: { id: string }) => one.id)).toEqual([alert.id]);
@@ -54,7 +82,11 @@ describe('an incident', () => {
     for (const environment of ['staging', 'dev', 'development', 'test', ' Staging ']) {
       const alert = await alertOf(await fire(`Env ${environment}`, 'P0', { labels: { environment } }));
       expect(alert.incidentId).toBeNull();
-      expect(world.slack.messages('#monitoring-dev').filter((one) => one.text.includes(`Env ${environment.trim()}`)).length).toBeGreaterThan(0);
+      expect(
+        world.slack
+          .messages('#monitoring-dev')
+          .filter((one) => one.text.includes(`Env ${environment.trim()}`)).length,
+      ).toBeGreaterThan(0);
     }
     expect(world.slack.messages('#monitoring-dev')).toHaveLength(5);
     expect(world.slack.messages('#alert-critical').filter((one) => one.text.includes('Env'))).toEqual([]);
@@ -73,7 +105,9 @@ describe('an incident', () => {
     await fire('Nobody', 'P1');
     expect(atOpsgenie('Nobody')[0]?.responders).toEqual([]);
     const { decisions } = await world.alert('q=paid');
-    expect(decisions.some((one: { reason: string }) => one.reason.includes('line 1 of incidents.assignment'))).toBe(true);
+    expect(
+      decisions.some((one: { reason: string }) => one.reason.includes('line 1 of incidents.assignment')),
+    ).toBe(true);
   });
 
   it('is shown on the message with its link, and only the create button goes', async () => {
@@ -95,7 +129,11 @@ describe('an incident', () => {
     expect(attached).toMatchObject({ status: 200, body: { id: incidentId, alertCount: 2 } });
     expect((await alertOf(two)).incidentId).toBe(incidentId);
     expect((await act('POST', '/api/v1/incidents', { alertId: two, incidentId })).status).toBe(200);
-    expect((await incidentOf(incidentId)).actions.filter((each: { action: string }) => each.action === 'attach_incident')).toHaveLength(1);
+    expect(
+      (await incidentOf(incidentId)).actions.filter(
+        (each: { action: string }) => each.action === 'attach_incident',
+      ),
+    ).toHaveLength(1);
 
     await resolve('Pair one');
     expect(await incidentOf(incidentId)).toMatchObject({ status: 'open' });
@@ -113,7 +151,12 @@ describe('an incident', () => {
     const id = await fire('Comes back', 'P1');
     const first = (await alertOf(id)).incidentId;
     await resolve('Comes back');
-    await world.call('POST', '/api/v1/alerts', { title: 'Comes back', severity: 'P1', dedupKey: 'Comes back', startsAt: world.clock.now().toISOString() });
+    await world.call('POST', '/api/v1/alerts', {
+      title: 'Comes back',
+      severity: 'P1',
+      dedupKey: 'Comes back',
+      startsAt: world.clock.now().toISOString(),
+    });
     await world.drain();
     const second = (await alertOf(id)).incidentId;
     expect(second).not.toBeNull();
@@ -125,8 +168,15 @@ describe('an incident', () => {
 
   it('is opened by hand for P2 to P4, once, with a title and severity of its own', async () => {
     const id = await fire('By hand', 'P3');
-    const opened = await act('POST', '/api/v1/incidents', { alertId: id, title: 'Customers cannot pay', severity: 'P1' });
-    expect(opened).toMatchObject({ status: 201, body: { title: 'Customers cannot pay', severity: 'P1', status: 'open' } });
+    const opened = await act('POST', '/api/v1/incidents', {
+      alertId: id,
+      title: 'Customers cannot pay',
+      severity: 'P1',
+    });
+    expect(opened).toMatchObject({
+      status: 201,
+      body: { title: 'Customers cannot pay', severity: 'P1', status: 'open' },
+    });
     const again = await act('POST', '/api/v1/incidents', { alertId: id });
     expect(again).toMatchObject({ status: 200, body: { id: opened.body.id } });
     expect(atOpsgenie('Customers cannot pay')).toMatchObject([{ priority: 'P2' }]);
@@ -164,7 +214,10 @@ describe('the incident routes', () => {
     const id = await fire('Routes', 'P1');
     const { incidentId } = await alertOf(id);
     const path = `/api/v1/incidents/${incidentId}`;
-    expect(await act('PUT', `${path}/assign`, { assignedTo: 'jonas@example.com' })).toMatchObject({ status: 200, body: { status: 'assigned', assignedTo: 'jonas@example.com' } });
+    expect(await act('PUT', `${path}/assign`, { assignedTo: 'jonas@example.com' })).toMatchObject({
+      status: 200,
+      body: { status: 'assigned', assignedTo: 'jonas@example.com' },
+    });
     expect(atOpsgenie('Routes')[0]?.owner).toBe('jonas@example.com');
     const calls = world.opsgenie.calls().length;
     expect((await act('PUT', `${path}/assign`, { assignedTo: 'jonas@example.com' })).status).toBe(200);
@@ -174,20 +227,35 @@ describe('the incident routes', () => {
     expect((await act('POST', `${path}/notes`, { text: 'restarted the pod' })).status).toBe(200);
     expect(atOpsgenie('Routes')[0]?.notes.map((one) => one.note)).toContain('restarted the pod');
 
-    expect(await act('PUT', `${path}/status`, { status: 'open' })).toMatchObject({ body: { status: 'open', assignedTo: null } });
+    expect(await act('PUT', `${path}/status`, { status: 'open' })).toMatchObject({
+      body: { status: 'open', assignedTo: null },
+    });
     expect(await act('PUT', `${path}/status`, { status: 'assigned' })).toMatchObject({ status: 409 });
-    expect(await act('PUT', `${path}/status`, { status: 'resolved' })).toMatchObject({ status: 200, body: { status: 'resolved' } });
+    expect(await act('PUT', `${path}/status`, { status: 'resolved' })).toMatchObject({
+      status: 200,
+      body: { status: 'resolved' },
+    });
     expect((await alertOf(id)).status).toBe('resolved');
     expect(atOpsgenie('Routes')[0]?.status).toBe('closed');
-    expect(world.slack.messages('#alert-critical').find((one) => one.text.includes('Routes'))?.text).toMatch(/resolved/i);
-    expect(await act('PUT', `${path}/status`, { status: 'closed' })).toMatchObject({ status: 200, body: { status: 'closed' } });
-    expect(await act('PUT', `${path}/status`, { status: 'open' })).toMatchObject({ status: 409, body: { detail: expect.stringContaining('closed') } });
+    expect(world.slack.messages('#alert-critical').find((one) => one.text.includes('Routes'))?.text).toMatch(
+      /resolved/i,
+    );
+    expect(await act('PUT', `${path}/status`, { status: 'closed' })).toMatchObject({
+      status: 200,
+      body: { status: 'closed' },
+    });
+    expect(await act('PUT', `${path}/status`, { status: 'open' })).toMatchObject({
+      status: 409,
+      body: { detail: expect.stringContaining('closed') },
+    });
     expect(await act('PUT', `${path}/assign`, { assignedTo: 'x' })).toMatchObject({ status: 409 });
     const detail = await incidentOf(incidentId);
     expect(detail.actions.map((one: { action: string }) => one.action)).toEqual(
       expect.arrayContaining(['create_incident', 'sync', 'assign', 'note', 'incident_status']),
     );
-    expect(detail.actions.filter((one: { action: string }) => one.action === 'note')).toMatchObject([{ userId: 'token:admin', details: { text: 'restarted the pod' } }]);
+    expect(detail.actions.filter((one: { action: string }) => one.action === 'note')).toMatchObject([
+      { userId: 'token:admin', details: { text: 'restarted the pod' } },
+    ]);
   });
 
   it('follow the alert: an acknowledge and a rise are told to Opsgenie once', async () => {
@@ -197,7 +265,9 @@ describe('the incident routes', () => {
     await act('PUT', `/api/v1/alerts/${id}/escalate`);
     expect(atOpsgenie('Followed')).toMatchObject([{ priority: 'P1', count: 1 }]);
     expect(await incidentOf((await alertOf(id)).incidentId)).toMatchObject({ severity: 'P0' });
-    const submitted = world.opsgenie.calls().filter((one) => one.method !== 'GET' && one.path.includes('acknowledge'));
+    const submitted = world.opsgenie
+      .calls()
+      .filter((one) => one.method !== 'GET' && one.path.includes('acknowledge'));
     expect(submitted).toHaveLength(1);
   });
 
@@ -205,17 +275,27 @@ describe('the incident routes', () => {
     const list = async (query: string) => (await world.call('GET', `/api/v1/incidents?${query}`)).body;
     const all = (await list('limit=200')).items;
     expect(all.length).toBeGreaterThan(5);
-    expect((await list('status=closed')).items.map((one: { title: string }) => one.title)).toEqual(['Routes']);
-    expect((await list('assignedTo=jonas@example.com')).items).toHaveLength((await list('assignedTo=nobody,jonas@example.com')).items.length);
-    expect((await list('severity=P0&q=auto')).items.map((one: { title: string }) => one.title)).toEqual(['Auto P0']);
+    expect((await list('status=closed')).items.map((one: { title: string }) => one.title)).toEqual([
+      'Routes',
+    ]);
+    expect((await list('assignedTo=jonas@example.com')).items).toHaveLength(
+      (await list('assignedTo=nobody,jonas@example.com')).items.length,
+    );
+    expect((await list('severity=P0&q=auto')).items.map((one: { title: string }) => one.title)).toEqual([
+      'Auto P0',
+    ]);
     expect((await list('q=ustomers%20canno')).items).toHaveLength(1);
     const first = await list('limit=2');
     const second = await list(`limit=2&cursor=${encodeURIComponent(first.nextCursor)}`);
-    expect([...first.items, ...second.items].map((one: { id: string }) => one.id)).toEqual(all.slice(0, 4).map((one: { id: string }) => one.id));
+    expect([...first.items, ...second.items].map((one: { id: string }) => one.id)).toEqual(
+      all.slice(0, 4).map((one: { id: string }) => one.id),
+    );
     for (const query of ['status=x', 'severity=1', 'limit=0', 'cursor=x', 'colour=red']) {
       expect((await world.call('GET', `/api/v1/incidents?${query}`)).status, query).toBe(400);
     }
-    expect((await world.call('GET', '/api/v1/incidents/0199f3c2-7a31-7cc4-9f0e-2b1c6d1e8a55')).status).toBe(404);
+    expect((await world.call('GET', '/api/v1/incidents/0199f3c2-7a31-7cc4-9f0e-2b1c6d1e8a55')).status).toBe(
+      404,
+    );
     expect((await world.call('GET', '/api/v1/incidents/x')).status).toBe(400);
   });
 });
@@ -224,11 +304,18 @@ describe('the webhook of Opsgenie', () => {
   it('stores what comes with the secret, once', async () => {
     await fire('Echo', 'P1');
     await world.opsgenie.drain();
-    const created = world.opsgenie.deliveries().find((one) => one.action === 'Create' && one.body.includes('Echo'));
+    const created = world.opsgenie
+      .deliveries()
+      .find((one) => one.action === 'Create' && one.body.includes('Echo'));
     expect(created?.status).toBe(200);
     const post = (headers: Record<string, string>, body: unknown = created?.body) =>
       world.call('POST', '/api/v1/webhooks/opsgenie', body, { authorization: '', ...headers });
-    const count = async () => (await world.rows<{ count: number }>("SELECT count(*)::int AS count FROM inbound_events WHERE kind LIKE 'opsgenie%'"))[0]?.count;
+    const count = async () =>
+      (
+        await world.rows<{ count: number }>(
+          "SELECT count(*)::int AS count FROM inbound_events WHERE kind LIKE 'opsgenie%'",
+        )
+      )[0]?.count;
     const before = await count();
     const right = { 'X-GoMon-Webhook-Secret': opsgenieWebhookSecret };
     const told = { received: 1, created: 0, updated: 0, resolved: 0, rejected: [] };
@@ -237,7 +324,10 @@ describe('the webhook of Opsgenie', () => {
     expect(await count()).toBe(before);
     const news = created?.body.replace('"action":"Create"', '"action":"Acknowledge"');
     const first = await post(right, news);
-    expect(first).toMatchObject({ status: 200, body: { ...told, ignored: 0, deliveryId: expect.any(String) } });
+    expect(first).toMatchObject({
+      status: 200,
+      body: { ...told, ignored: 0, deliveryId: expect.any(String) },
+    });
     expect((await post(right, news)).body).toMatchObject({ ignored: 1, deliveryId: first.body.deliveryId });
     expect(await count()).toBe((before ?? 0) + 1);
     for (const headers of [{}, { 'X-GoMon-Webhook-Secret': 'wrong' }, { 'X-GoMon-Webhook-Secret': '' }]) {

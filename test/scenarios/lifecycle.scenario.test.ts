@@ -36,18 +36,28 @@ async function changesNothing(id: string, method: string, path: string, body?: u
   const before = { alert: await get(id), calls: slackCalls(), opsgenie: world.opsgenie.calls().length };
   const answer = await act(method, path, body);
   expect(answer.status).toBe(200);
-  expect({ alert: await get(id), calls: slackCalls(), opsgenie: world.opsgenie.calls().length }).toEqual(before);
+  expect({ alert: await get(id), calls: slackCalls(), opsgenie: world.opsgenie.calls().length }).toEqual(
+    before,
+  );
 }
 
 describe('what people do over REST', () => {
   it('acknowledges once', async () => {
     const id = await fire('To acknowledge', 'P3');
     const answer = await act('PUT', `/api/v1/alerts/${id}/acknowledge`, { note: 'on it' });
-    expect(answer).toMatchObject({ status: 200, body: { id, status: 'acknowledged', acknowledgedBy: 'token:admin' } });
+    expect(answer).toMatchObject({
+      status: 200,
+      body: { id, status: 'acknowledged', acknowledgedBy: 'token:admin' },
+    });
     expect(answer.body.acknowledgedAt).not.toBeNull();
     expect(messages('To acknowledge', '#k8s-healthchecks')[0]?.text).toMatch(/acknowledged/i);
     const { actions } = await get(id);
-    expect(actions.at(-1)).toMatchObject({ action: 'acknowledge', userId: 'token:admin', source: 'api', details: { note: 'on it', from: 'firing', to: 'acknowledged' } });
+    expect(actions.at(-1)).toMatchObject({
+      action: 'acknowledge',
+      userId: 'token:admin',
+      source: 'api',
+      details: { note: 'on it', from: 'firing', to: 'acknowledged' },
+    });
     await changesNothing(id, 'PUT', `/api/v1/alerts/${id}/acknowledge`);
   });
 
@@ -61,22 +71,31 @@ describe('what people do over REST', () => {
     expect(messages('To escalate', '#alert-critical')).toHaveLength(1);
     expect(messages('To escalate', '#k8s-healthchecks')).toHaveLength(1);
     expect(messages('To escalate', '#k8s-healthchecks')[0]?.text).toContain('P1');
-    expect(world.opsgenie.alerts().filter((one) => one.message.includes('To escalate'))).toMatchObject([{ priority: 'P2', status: 'open' }]);
+    expect(world.opsgenie.alerts().filter((one) => one.message.includes('To escalate'))).toMatchObject([
+      { priority: 'P2', status: 'open' },
+    ]);
     // Both end with it.
     await act('DELETE', `/api/v1/alerts/${id}`);
     for (const channel of ['#alert-critical', '#k8s-healthchecks']) {
       expect(messages('To escalate', channel)).toHaveLength(1);
       expect(messages('To escalate', channel)[0]?.text).toMatch(/resolved/i);
     }
-    expect(world.opsgenie.alerts().filter((one) => one.message.includes('To escalate'))).toMatchObject([{ status: 'closed' }]);
+    expect(world.opsgenie.alerts().filter((one) => one.message.includes('To escalate'))).toMatchObject([
+      { status: 'closed' },
+    ]);
   });
 
   it('escalates to a wished severity, never downwards', async () => {
     const id = await fire('Straight up', 'P4');
-    expect(await act('PUT', `/api/v1/alerts/${id}/escalate`, { severity: 'P2', note: 'customers see it' })).toMatchObject({ status: 200, body: { severity: 'P2', status: 'escalated' } });
+    expect(
+      await act('PUT', `/api/v1/alerts/${id}/escalate`, { severity: 'P2', note: 'customers see it' }),
+    ).toMatchObject({ status: 200, body: { severity: 'P2', status: 'escalated' } });
     await changesNothing(id, 'PUT', `/api/v1/alerts/${id}/escalate`, { severity: 'P2' });
     const down = await act('PUT', `/api/v1/alerts/${id}/escalate`, { severity: 'P4' });
-    expect(down).toMatchObject({ status: 409, body: { status: 409, detail: expect.stringContaining('cannot lower') } });
+    expect(down).toMatchObject({
+      status: 409,
+      body: { status: 409, detail: expect.stringContaining('cannot lower') },
+    });
     expect((await get(id)).severity).toBe('P2');
     expect((await act('PUT', `/api/v1/alerts/${id}/acknowledge`)).body.status).toBe('acknowledged');
     expect(await audited(id)).toEqual(['create', 'escalate', 'acknowledge']);
@@ -84,14 +103,19 @@ describe('what people do over REST', () => {
 
   it('assigns and notes, and shows both on the message', async () => {
     const id = await fire('To assign', 'P3');
-    expect((await act('PUT', `/api/v1/alerts/${id}/assign`, { assignedTo: 'ana@example.com' })).body.assignedTo).toBe('ana@example.com');
+    expect(
+      (await act('PUT', `/api/v1/alerts/${id}/assign`, { assignedTo: 'ana@example.com' })).body.assignedTo,
+    ).toBe('ana@example.com');
     await changesNothing(id, 'PUT', `/api/v1/alerts/${id}/assign`, { assignedTo: 'ana@example.com' });
     const noted = await act('POST', `/api/v1/alerts/${id}/notes`, { text: 'the disk of node-7 is slow' });
     expect(noted.status).toBe(200);
     const shown = JSON.stringify(messages('To assign', '#k8s-healthchecks')[0]?.blocks);
     expect(shown).toContain('ana@example.com');
     expect(shown).toContain('the disk of node-7 is slow');
-    expect((await get(id)).actions.at(-1)).toMatchObject({ action: 'note', details: { text: 'the disk of node-7 is slow' } });
+    expect((await get(id)).actions.at(-1)).toMatchObject({
+      action: 'note',
+      details: { text: 'the disk of node-7 is slow' },
+    });
     expect(messages('To assign', '#k8s-healthchecks')).toHaveLength(1);
   });
 
@@ -108,7 +132,9 @@ describe('what people do over REST', () => {
 
     const active = await world.call('GET', '/api/v1/alerts?q=to%20delete');
     expect(active.body.items).toEqual([]);
-    expect((await world.call('GET', '/api/v1/alerts?q=to%20delete&status=archived')).body.items).toHaveLength(1);
+    expect((await world.call('GET', '/api/v1/alerts?q=to%20delete&status=archived')).body.items).toHaveLength(
+      1,
+    );
     for (const [method, path, body] of [
       ['PUT', 'acknowledge', undefined],
       ['PUT', 'escalate', {}],
@@ -128,12 +154,23 @@ describe('what people do over REST', () => {
 
   it('refuses with the reason what the lifecycle forbids', async () => {
     const id = await fire('Resolved one', 'P3');
-    await world.call('POST', '/api/v1/alerts', { title: 'Resolved one', dedupKey: 'Resolved one', status: 'resolved' });
+    await world.call('POST', '/api/v1/alerts', {
+      title: 'Resolved one',
+      dedupKey: 'Resolved one',
+      status: 'resolved',
+    });
     await world.drain();
     const before = await get(id);
-    for (const [path, body] of [['acknowledge', undefined], ['escalate', undefined], ['assign', { assignedTo: 'x' }]] as const) {
+    for (const [path, body] of [
+      ['acknowledge', undefined],
+      ['escalate', undefined],
+      ['assign', { assignedTo: 'x' }],
+    ] as const) {
       const refused = await act('PUT', `/api/v1/alerts/${id}/${path}`, body);
-      expect(refused).toMatchObject({ status: 409, body: { title: 'Conflict', detail: expect.stringContaining('resolved') } });
+      expect(refused).toMatchObject({
+        status: 409,
+        body: { title: 'Conflict', detail: expect.stringContaining('resolved') },
+      });
       expect(refused.headers.get('content-type')).toContain('application/problem+json');
     }
     expect(await get(id)).toEqual(before);
@@ -173,7 +210,9 @@ describe('what people do over REST', () => {
 
   it('does one thing once when many ask at the same time', async () => {
     const id = await fire('Crowd', 'P3');
-    const answers = await Promise.all(Array.from({ length: 8 }, () => world.call('PUT', `/api/v1/alerts/${id}/acknowledge`)));
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, () => world.call('PUT', `/api/v1/alerts/${id}/acknowledge`)),
+    );
     expect(answers.map((answer) => answer.status)).toEqual(Array.from({ length: 8 }, () => 200));
     await world.drain();
     expect(await audited(id)).toEqual(['create', 'acknowledge']);
@@ -185,10 +224,23 @@ describe('why', () => {
     const id = await fire('Explain me', 'critical', { namespace: 'shop' });
     const { decisions, actions } = await get(id);
     const stages = decisions.map((one: { stage: string }) => one.stage);
-    for (const stage of ['parse', 'dedup', 'severity', 'grouping', 'suppression', 'routing', 'incident', 'delivery'])
+    for (const stage of [
+      'parse',
+      'dedup',
+      'severity',
+      'grouping',
+      'suppression',
+      'routing',
+      'incident',
+      'delivery',
+    ])
       expect(stages, stage).toContain(stage);
     for (const one of decisions)
-      expect(one).toMatchObject({ outcome: expect.any(String), reason: expect.any(String), at: expect.any(String) });
+      expect(one).toMatchObject({
+        outcome: expect.any(String),
+        reason: expect.any(String),
+        at: expect.any(String),
+      });
     const of = (stage: string) => decisions.find((one: { stage: string }) => one.stage === stage);
     expect(of('severity')).toMatchObject({ outcome: 'P1', reason: expect.stringContaining('critical') });
     expect(of('routing')).toMatchObject({ outcome: '#alert-critical' });
@@ -201,9 +253,42 @@ describe('why', () => {
   it('says why nobody was told', async () => {
     const id = await fire('Muted', 'none');
     const { decisions } = await get(id);
-    expect(decisions.find((one: { stage: string }) => one.stage === 'suppression')).toMatchObject({ outcome: 'severity-none' });
+    expect(decisions.find((one: { stage: string }) => one.stage === 'suppression')).toMatchObject({
+      outcome: 'severity-none',
+    });
     expect(decisions.some((one: { stage: string }) => one.stage === 'delivery')).toBe(false);
     expect(messages('Muted', '#k8s-healthchecks')).toEqual([]);
+  });
+});
+
+describe('what the contract names', () => {
+  it('is there, field by field', async () => {
+    const id = await fire('Every field', 'P1');
+    const alert = await get(id);
+    const fields =
+      'id fingerprint correlationId source severity status title description namespace labels annotations incidentId traceId traceUrl occurrences role primaryId assignedTo startsAt lastSeenAt createdAt updatedAt acknowledgedAt resolvedAt archivedAt links actions decisions related';
+    for (const field of fields.split(' ')) expect(alert, field).toHaveProperty(field);
+    const incident = (await world.call('GET', `/api/v1/incidents/${alert.incidentId}`)).body;
+    const incidentFields =
+      'id title severity status assignedTo provider externalId externalUrl alertCount primaryAlertId createdAt updatedAt resolvedAt links alerts actions';
+    for (const field of incidentFields.split(' ')) expect(incident, field).toHaveProperty(field);
+    for (const one of [alert.id, alert.correlationId, incident.id, alert.actions[0].id]) {
+      expect(one).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    }
+    for (const at of [alert.startsAt, alert.createdAt, incident.createdAt, alert.actions[0].createdAt]) {
+      expect(at).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    }
+    const links = [alert.links.self, alert.links.incident, incident.links.self, incident.links.alerts];
+    for (const link of links) expect((await world.call('GET', link)).status, link).toBe(200);
+  });
+
+  it('relates the alerts of one incident', async () => {
+    const one = await fire('Related one', 'P1');
+    const other = await fire('Related other', 'P3');
+    const { incidentId } = await get(one);
+    await act('POST', '/api/v1/incidents', { alertId: other, incidentId });
+    expect((await get(one)).related.map((each: { id: string }) => each.id)).toEqual([other]);
+    expect((await get(other)).related.map((each: { id: string }) => each.id)).toEqual([one]);
   });
 });
 
@@ -277,7 +362,9 @@ describe('the list', () => {
         const seen: string[] = [];
         let cursor: string | null = '';
         while (cursor !== null) {
-          const page: { items: { id: string }[]; nextCursor: string | null } = await list(`${base}&limit=3${cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`}`);
+          const page: { items: { id: string }[]; nextCursor: string | null } = await list(
+            `${base}&limit=3${cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`}`,
+          );
           seen.push(...page.items.map((one) => one.id));
           cursor = page.nextCursor;
         }
@@ -286,13 +373,27 @@ describe('the list', () => {
     }
     expect((await list('label.set=list&limit=7')).nextCursor).toBeNull();
     expect((await titles('label.set=list&sort=severity'))[0]).toContain('List 1');
-    expect((await list('q=nothing-like-this'))).toEqual({ items: [], nextCursor: null });
+    expect(await list('q=nothing-like-this')).toEqual({ items: [], nextCursor: null });
   });
 
   it('refuses what it does not understand', async () => {
     const wrong = [
-      'limit=0', 'limit=201', 'limit=x', 'status=open', 'severity=P9', 'severity=', 'source=pagers', 'from=yesterday',
-      'sort=title', 'order=up', 'incidentId=1', 'cursor=abc', 'label.=x', 'colour=red', 'role=boss', 'q=',
+      'limit=0',
+      'limit=201',
+      'limit=x',
+      'status=open',
+      'severity=P9',
+      'severity=',
+      'source=pagers',
+      'from=yesterday',
+      'sort=title',
+      'order=up',
+      'incidentId=1',
+      'cursor=abc',
+      'label.=x',
+      'colour=red',
+      'role=boss',
+      'q=',
     ];
     for (const query of wrong) {
       const answer = await world.call('GET', `/api/v1/alerts?${query}`);
@@ -301,7 +402,10 @@ describe('the list', () => {
       expect(answer.body.detail.length).toBeGreaterThan(5);
     }
     const page = await list('label.set=list&limit=2&sort=severity');
-    const other = await world.call('GET', `/api/v1/alerts?limit=2&cursor=${encodeURIComponent(page.nextCursor)}`);
+    const other = await world.call(
+      'GET',
+      `/api/v1/alerts?limit=2&cursor=${encodeURIComponent(page.nextCursor)}`,
+    );
     expect(other.status).toBe(400);
   });
 });

@@ -16,18 +16,39 @@ describe('the main job', () => {
   it('turns a Grafana alert into a stored alert, an incident and a live Slack message', async () => {
     const posted = await world.call('POST', '/api/v1/webhooks/grafana', grafanaWebhook([grafanaAlert()]));
     expect(posted.status).toBe(200);
-    expect(posted.body).toMatchObject({ received: 1, created: 1, updated: 0, resolved: 0, ignored: 0, rejected: [] });
+    expect(posted.body).toMatchObject({
+      received: 1,
+      created: 1,
+      updated: 0,
+      resolved: 0,
+      ignored: 0,
+      rejected: [],
+    });
     await world.drain();
 
     const list = await world.call('GET', '/api/v1/alerts');
     const [alert] = list.body.items;
-    expect(alert).toMatchObject({ severity: 'P1', status: 'firing', title: 'Basket latency is too high', source: 'grafana' });
+    expect(alert).toMatchObject({
+      severity: 'P1',
+      status: 'firing',
+      title: 'Basket latency is too high',
+      source: 'grafana',
+    });
     expect(list.body.nextCursor).toBeNull();
 
     const incident = await world.call('GET', `/api/v1/incidents/${alert.incidentId}`);
-    expect(incident.body).toMatchObject({ status: 'open', severity: 'P1', alertCount: 1, provider: 'opsgenie' });
+    expect(incident.body).toMatchObject({
+      status: 'open',
+      severity: 'P1',
+      alertCount: 1,
+      provider: 'opsgenie',
+    });
     expect(world.opsgenie.alerts()).toHaveLength(1);
-    expect(world.opsgenie.alerts()[0]).toMatchObject({ alias: `gomon-${alert.incidentId}`, priority: 'P2', status: 'open' });
+    expect(world.opsgenie.alerts()[0]).toMatchObject({
+      alias: `gomon-${alert.incidentId}`,
+      priority: 'P2',
+      status: 'open',
+    });
     expect(incident.body.externalId).toBe(world.opsgenie.alerts()[0]?.id);
 
     const messages = world.slack.messages('#alert-critical');
@@ -38,12 +59,20 @@ describe('the main job', () => {
   });
 
   it('acknowledges by a click, shows it in the same message, and tells a second clicker quietly', async () => {
-    await world.call('POST', '/api/v1/webhooks/grafana', grafanaWebhook([grafanaAlert({ severity: 'warning' })]));
+    await world.call(
+      'POST',
+      '/api/v1/webhooks/grafana',
+      grafanaWebhook([grafanaAlert({ severity: 'warning' })]),
+    );
     await world.drain();
     const [message] = world.slack.messages('#k8s-healthchecks');
     const ts = message?.ts ?? '';
 
-    const answer = await world.slack.click({ channel: '#k8s-healthchecks', ts, actionId: 'alert_acknowledge' });
+    const answer = await world.slack.click({
+      channel: '#k8s-healthchecks',
+      ts,
+      actionId: 'alert_acknowledge',
+    });
     expect(answer.status).toBe(200);
     await world.drain();
 
@@ -54,7 +83,9 @@ describe('the main job', () => {
     const updates = world.slack.calls('chat.update').length;
 
     const detail = await world.call('GET', `/api/v1/alerts/${alert.id}`);
-    expect(detail.body.actions.filter((action: { action: string }) => action.action === 'acknowledge')).toHaveLength(1);
+    expect(
+      detail.body.actions.filter((action: { action: string }) => action.action === 'acknowledge'),
+    ).toHaveLength(1);
 
     const again = await world.call('PUT', `/api/v1/alerts/${alert.id}/acknowledge`);
     expect(again.status).toBe(200);

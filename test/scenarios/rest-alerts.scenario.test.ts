@@ -12,13 +12,25 @@ const post = (body: unknown, headers: Record<string, string> = {}) =>
 
 describe('POST /api/v1/alerts', () => {
   it('answers 201 for one new alert and 200 for one it knows', async () => {
-    const alert = { title: 'Backup failed', severity: 'P2', source: 'cron', namespace: 'ops', description: 'exit 3', labels: { job: 'backup' }, annotations: { log: 'x' }, traceId: '4bf92f3577b34da6a3ce929d0e0e4736' };
+    const alert = {
+      title: 'Backup failed',
+      severity: 'P2',
+      source: 'cron',
+      namespace: 'ops',
+      description: 'exit 3',
+      labels: { job: 'backup' },
+      annotations: { log: 'x' },
+      traceId: '4bf92f3577b34da6a3ce929d0e0e4736',
+    };
     const first = await post(alert);
     expect(first).toMatchObject({ status: 201, body: { results: [{ outcome: 'created' }] } });
     const [{ id, fingerprint }] = first.body.results;
     expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/);
     const again = await post(alert);
-    expect(again).toMatchObject({ status: 200, body: { results: [{ outcome: 'updated', id, fingerprint }] } });
+    expect(again).toMatchObject({
+      status: 200,
+      body: { results: [{ outcome: 'updated', id, fingerprint }] },
+    });
     const stored = (await world.call('GET', `/api/v1/alerts/${id}`)).body;
     expect(stored).toMatchObject({
       source: 'api',
@@ -48,13 +60,23 @@ describe('POST /api/v1/alerts', () => {
     ]);
     expect(answer.status).toBe(200);
     const results: { outcome: string; reason?: string; fingerprint?: string }[] = answer.body.results;
-    expect(results.map((one) => one.outcome)).toEqual(['created', 'rejected', 'ignored', 'rejected', 'updated', 'resolved', 'rejected']);
+    expect(results.map((one) => one.outcome)).toEqual([
+      'created',
+      'rejected',
+      'ignored',
+      'rejected',
+      'updated',
+      'resolved',
+      'rejected',
+    ]);
     expect(results[1]?.reason).toContain('title');
     expect(results[3]?.reason).toContain('did you mean "severity"');
     expect(results[0]?.fingerprint).toBe('k-1');
     await world.drain();
     // Fired and ended in one request: told once, as ended.
-    const shown = world.slack.messages('#k8s-healthchecks').filter((message) => message.text.includes('First'));
+    const shown = world.slack
+      .messages('#k8s-healthchecks')
+      .filter((message) => message.text.includes('First'));
     expect(shown).toHaveLength(1);
     expect(shown[0]?.text).toMatch(/resolved/i);
   });
@@ -79,13 +101,20 @@ describe('POST /api/v1/alerts', () => {
   });
 
   it('takes 1,000 alerts and refuses 1,001 whole', async () => {
-    const many = (count: number) => Array.from({ length: count }, (_, i) => ({ title: `Bulk ${i}`, severity: 'none', dedupKey: `bulk-${count}-${i}` }));
+    const many = (count: number) =>
+      Array.from({ length: count }, (_, i) => ({
+        title: `Bulk ${i}`,
+        severity: 'none',
+        dedupKey: `bulk-${count}-${i}`,
+      }));
     const tooMany = await post(many(1_001));
     expect(tooMany).toMatchObject({ status: 400, body: { detail: expect.stringContaining('1000') } });
     const all = await post(many(1_000));
     expect(all.status).toBe(200);
     expect(all.body.results.every((one: { outcome: string }) => one.outcome === 'created')).toBe(true);
-    const [row] = await world.rows<{ count: number }>("SELECT count(*)::int AS count FROM alerts_active WHERE fingerprint LIKE 'bulk-%'");
+    const [row] = await world.rows<{ count: number }>(
+      "SELECT count(*)::int AS count FROM alerts_active WHERE fingerprint LIKE 'bulk-%'",
+    );
     expect(row?.count).toBe(1_000);
   });
 
@@ -93,7 +122,9 @@ describe('POST /api/v1/alerts', () => {
     const [result] = (await post({ title: 'Odd word', severity: 'spicy' })).body.results;
     const stored = (await world.call('GET', `/api/v1/alerts/${result.id}`)).body;
     expect(stored.severity).toBe('P3');
-    expect(stored.decisions.find((one: { stage: string }) => one.stage === 'severity').reason).toContain('spicy');
+    expect(stored.decisions.find((one: { stage: string }) => one.stage === 'severity').reason).toContain(
+      'spicy',
+    );
     const [bare] = (await post({ title: 'Bare number', severity: '1' })).body.results;
     expect((await world.call('GET', `/api/v1/alerts/${bare.id}`)).body.severity).toBe('P3');
   });
@@ -104,14 +135,27 @@ describe('POST /api/v1/alerts', () => {
     await world.drain();
     await world.advance(40_000);
     await world.drain();
-    expect((await world.call('GET', `/api/v1/alerts/${result.id}`)).body).toMatchObject({ status: 'resolved', resolvedAt: endsAt });
+    expect((await world.call('GET', `/api/v1/alerts/${result.id}`)).body).toMatchObject({
+      status: 'resolved',
+      resolvedAt: endsAt,
+    });
   });
 
   it('resolves what repeats title, namespace and labels, whatever their order', async () => {
     const created = await post({ title: 'Same', namespace: 'a', labels: { x: '1', y: '2' } });
-    const resolved = await post({ title: 'Same', namespace: 'a', labels: { y: '2', x: '1' }, status: 'resolved' });
-    expect(resolved).toMatchObject({ status: 200, body: { results: [{ outcome: 'resolved', id: created.body.results[0].id }] } });
-    expect(await post({ title: 'Same', namespace: 'b', labels: { x: '1', y: '2' } })).toMatchObject({ status: 201 });
+    const resolved = await post({
+      title: 'Same',
+      namespace: 'a',
+      labels: { y: '2', x: '1' },
+      status: 'resolved',
+    });
+    expect(resolved).toMatchObject({
+      status: 200,
+      body: { results: [{ outcome: 'resolved', id: created.body.results[0].id }] },
+    });
+    expect(await post({ title: 'Same', namespace: 'b', labels: { x: '1', y: '2' } })).toMatchObject({
+      status: 201,
+    });
   });
 });
 
@@ -136,7 +180,9 @@ describe('Idempotency-Key', () => {
 
   it('belongs to the token that used it', async () => {
     const sender = await world.tokenFor('source');
-    expect(await post({ title: 'Own keys', dedupKey: 'idem-3' }, { ...key('key-1'), ...sender })).toMatchObject({ status: 201 });
+    expect(
+      await post({ title: 'Own keys', dedupKey: 'idem-3' }, { ...key('key-1'), ...sender }),
+    ).toMatchObject({ status: 201 });
   });
 
   it('does the work once for two at the same time', async () => {
@@ -154,21 +200,50 @@ describe('Idempotency-Key', () => {
 
 describe('what is hostile or large', () => {
   it('survives a round trip exactly and makes a valid message that mentions and links nobody', async () => {
-    const nasty = 'NUL \0 <!channel> <@U012AB3CD> <https://evil.example|click> `code` *bold* & < > "q" \u202e \ud83d\udd25 \\u0000 </script>';
-    const labels = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`label-${i} <!here>`, `value ${i} ${nasty}`]));
-    const annotations = { long: `${nasty}${'ä'.repeat(10_000)}`, runbook_url: 'javascript:alert(1)', 'k\0ey': 'v' };
-    const [result] = (await post({ title: `Hostile ${nasty}`, description: nasty.repeat(20), labels, annotations, severity: 'warning' })).body.results;
+    const nasty =
+      'NUL \0 <!channel> <@U012AB3CD> <https://evil.example|click> `code` *bold* & < > "q" \u202e \ud83d\udd25 \\u0000 </script>';
+    const labels = Object.fromEntries(
+      Array.from({ length: 60 }, (_, i) => [`label-${i} <!here>`, `value ${i} ${nasty}`]),
+    );
+    const annotations = {
+      long: `${nasty}${'ä'.repeat(10_000)}`,
+      runbook_url: 'javascript:alert(1)',
+      'k\0ey': 'v',
+    };
+    const [result] = (
+      await post({
+        title: `Hostile ${nasty}`,
+        description: nasty.repeat(20),
+        labels,
+        annotations,
+        severity: 'warning',
+      })
+    ).body.results;
     expect(result.outcome).toBe('created');
     await world.drain();
     const stored = (await world.call('GET', `/api/v1/alerts/${result.id}`)).body;
-    expect(stored).toMatchObject({ title: `Hostile ${nasty}`, description: nasty.repeat(20), labels, annotations });
+    expect(stored).toMatchObject({
+      title: `Hostile ${nasty}`,
+      description: nasty.repeat(20),
+      labels,
+      annotations,
+    });
     expect(stored.links.runbook).toBeNull();
-    const listed = await world.call('GET', `/api/v1/alerts?${new URLSearchParams({ 'label.label-3 <!here>': `value 3 ${nasty}` }).toString()}`);
+    const listed = await world.call(
+      'GET',
+      `/api/v1/alerts?${new URLSearchParams({ 'label.label-3 <!here>': `value 3 ${nasty}` }).toString()}`,
+    );
     expect(listed.body.items.map((one: { id: string }) => one.id)).toEqual([result.id]);
 
     const message = world.slack.messages('#k8s-healthchecks').find((one) => one.text.includes('Hostile'));
     const shown = JSON.stringify([message?.text, message?.blocks]);
-    for (const live of ['<!channel>', '<!here>', '<@U012AB3CD>', '<https://evil.example', 'javascript:alert']) {
+    for (const live of [
+      '<!channel>',
+      '<!here>',
+      '<@U012AB3CD>',
+      '<https://evil.example',
+      'javascript:alert',
+    ]) {
       expect(mrkdwnOf(message?.blocks ?? []).join('\n') + (message?.text ?? '')).not.toContain(live);
     }
     expect(shown.length).toBeGreaterThan(100);

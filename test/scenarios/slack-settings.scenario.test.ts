@@ -22,11 +22,24 @@ describe('a workspace set up by its operator', () => {
             { source: 'grafana', channel: '#team-shop' },
           ],
           channels: { default: '#everything-else' },
-          pace: { burstPerChannel: 1_000, postsPerSecondPerChannel: 100, editBurst: 10_000, editsPerMinute: 100_000 },
+          pace: {
+            burstPerChannel: 1_000,
+            postsPerSecondPerChannel: 100,
+            editBurst: 10_000,
+            editsPerMinute: 100_000,
+          },
         },
       },
       // The bot may not read e-mail addresses: nobody can be linked.
-      slackScopes: ['channels:history', 'channels:join', 'channels:read', 'chat:write', 'chat:write.public', 'commands', 'users:read'],
+      slackScopes: [
+        'channels:history',
+        'channels:join',
+        'channels:read',
+        'chat:write',
+        'chat:write.public',
+        'commands',
+        'users:read',
+      ],
     });
     for (const name of ['team-pay', 'team-shop', 'everything-else']) world.slack.addChannel({ name });
   });
@@ -37,27 +50,46 @@ describe('a workspace set up by its operator', () => {
     await world.drain();
     return answer.body.results[0].id;
   }
-  const in_ = (channel: string): string[] => world.slack.messages(channel).map((one) => one.text);
+  const told = (channel: string): string[] => world.slack.messages(channel).map((one) => one.text);
 
   it('is told where slack.routes says, the first line that fits, else by the channels', async () => {
     await fire('Pay now', 'P1', { labels: { team: 'payments', environment: 'staging' } });
     await fire('Shop slow', 'P3', { namespace: 'basket' });
     await fire('Shop down', 'P0', { namespace: 'shop' });
     await fire('Stray', 'P4');
-    expect(in_('#team-pay')).toEqual([expect.stringContaining('Pay now')]);
-    expect(in_('#team-shop')).toEqual([expect.stringContaining('Shop slow')]);
-    expect(in_('#alert-critical')).toEqual([expect.stringContaining('Shop down')]);
-    expect(in_('#everything-else')).toEqual([expect.stringContaining('Stray')]);
+    expect(told('#team-pay')).toEqual([expect.stringContaining('Pay now')]);
+    expect(told('#team-shop')).toEqual([expect.stringContaining('Shop slow')]);
+    expect(told('#alert-critical')).toEqual([expect.stringContaining('Shop down')]);
+    expect(told('#everything-else')).toEqual([expect.stringContaining('Stray')]);
     expect(world.slack.calls('chat.postMessage')).toHaveLength(4);
     const { decisions } = await world.alert('q=shop%20slow');
-    expect(decisions.find((one: { stage: string }) => one.stage === 'routing')).toMatchObject({ outcome: '#team-shop', reason: expect.stringContaining('line 2') });
+    expect(decisions.find((one: { stage: string }) => one.stage === 'routing')).toMatchObject({
+      outcome: '#team-shop',
+      reason: expect.stringContaining('line 2'),
+    });
   });
 
   it('lets people whose account is not linked look, not act', async () => {
     const id = await fire('Hands off', 'P3');
-    const [message] = world.slack.messages('#everything-else').filter((one) => one.text.includes('Hands off'));
-    for (const actionId of ['alert_acknowledge', 'alert_escalate', 'alert_create_incident', 'alert_resolve']) {
-      expect((await world.slack.click({ channel: '#everything-else', ts: message?.ts ?? '', actionId, user: 'ana' })).status).toBe(200);
+    const [message] = world.slack
+      .messages('#everything-else')
+      .filter((one) => one.text.includes('Hands off'));
+    for (const actionId of [
+      'alert_acknowledge',
+      'alert_escalate',
+      'alert_create_incident',
+      'alert_resolve',
+    ]) {
+      expect(
+        (
+          await world.slack.click({
+            channel: '#everything-else',
+            ts: message?.ts ?? '',
+            actionId,
+            user: 'ana',
+          })
+        ).status,
+      ).toBe(200);
     }
     await world.drain();
     const alert = (await world.call('GET', `/api/v1/alerts/${id}`)).body;
@@ -76,7 +108,11 @@ describe('a workspace set up by its operator', () => {
     const shown = JSON.stringify(message?.blocks);
     expect(shown).toContain('"action_id":"alert_trace"');
     expect(shown).toContain(url);
-    const delivery = await world.slack.click({ channel: '#everything-else', ts: message?.ts ?? '', actionId: 'alert_trace' });
+    const delivery = await world.slack.click({
+      channel: '#everything-else',
+      ts: message?.ts ?? '',
+      actionId: 'alert_trace',
+    });
     expect(delivery.status).toBe(200);
     await world.drain();
     expect((await world.call('GET', `/api/v1/alerts/${id}`)).body.actions).toHaveLength(1);
@@ -85,9 +121,15 @@ describe('a workspace set up by its operator', () => {
 
 describe('a template of the operator', () => {
   it('replaces wording and layout of every card', async () => {
-    const world = await startWorld({ settings: { slack: { templateFile: 'card.yaml' } }, files: { 'card.yaml': template } });
+    const world = await startWorld({
+      settings: { slack: { templateFile: 'card.yaml' } },
+      files: { 'card.yaml': template },
+    });
     try {
-      const answer = await world.call('POST', '/api/v1/alerts', { title: 'Own words <!channel>', severity: 'P3' });
+      const answer = await world.call('POST', '/api/v1/alerts', {
+        title: 'Own words <!channel>',
+        severity: 'P3',
+      });
       await world.drain();
       const [message] = world.slack.messages('#k8s-healthchecks');
       expect(message?.text).toContain('CUSTOM');
@@ -103,23 +145,48 @@ describe('a template of the operator', () => {
   });
 
   it('stops the start when it is wrong, naming what is', async () => {
-    const wrong = startWorld({ settings: { slack: { templateFile: 'card.yaml' } }, files: { 'card.yaml': template.replaceAll('title }}', 'titel }}') } });
+    const wrong = startWorld({
+      settings: { slack: { templateFile: 'card.yaml' } },
+      files: { 'card.yaml': template.replaceAll('title }}', 'titel }}') },
+    });
     await expect(wrong).rejects.toThrow(/titel/);
   });
 });
 
 describe('without Slack', () => {
   it('everything else works, and it is said once that Slack is off', async () => {
-    const world = await startWorld({ env: { SLACK_BOT_TOKEN: undefined, SLACK_SIGNING_SECRET: undefined }, opsgenieStatusAsks: 0 });
+    const world = await startWorld({
+      env: { SLACK_BOT_TOKEN: undefined, SLACK_SIGNING_SECRET: undefined },
+      opsgenieStatusAsks: 0,
+    });
     try {
       await world.call('POST', '/api/v1/alerts', { title: 'Silent', severity: 'P1' });
       await world.drain();
       expect(world.slack.calls()).toEqual([]);
       expect(world.opsgenie.alerts()).toHaveLength(1);
       const ready = await world.call('GET', '/readyz', undefined, { authorization: '' });
-      expect(ready).toMatchObject({ status: 200, body: { state: 'ready', dependencies: { database: { state: 'ok' }, slack: { state: 'off' }, opsgenie: { state: 'ok' }, jaeger: { state: 'off' } } } });
-      expect(world.log().split('\n').filter((line) => line.includes('"integration":"slack"'))).toHaveLength(1);
-      expect((await world.call('POST', '/api/v1/slack/webhooks/commands', 'ssl_check=1', { authorization: '' })).status).toBe(401);
+      expect(ready).toMatchObject({
+        status: 200,
+        body: {
+          state: 'ready',
+          dependencies: {
+            database: { state: 'ok' },
+            slack: { state: 'off' },
+            opsgenie: { state: 'ok' },
+            jaeger: { state: 'off' },
+          },
+        },
+      });
+      expect(
+        world
+          .log()
+          .split('\n')
+          .filter((line) => line.includes('"integration":"slack"')),
+      ).toHaveLength(1);
+      expect(
+        (await world.call('POST', '/api/v1/slack/webhooks/commands', 'ssl_check=1', { authorization: '' }))
+          .status,
+      ).toBe(401);
     } finally {
       await world.stop();
     }

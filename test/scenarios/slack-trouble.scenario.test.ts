@@ -10,9 +10,15 @@ afterAll(() => world.stop());
 
 const channel = '#k8s-healthchecks';
 const shown = (title: string) => world.slack.messages(channel).filter((one) => one.text.includes(title));
-const posts = (title: string) => world.slack.calls('chat.postMessage').filter((one) => JSON.stringify(one.args).includes(title));
+const posts = (title: string) =>
+  world.slack.calls('chat.postMessage').filter((one) => JSON.stringify(one.args).includes(title));
 async function post(title: string, more: Record<string, unknown> = {}): Promise<string> {
-  const answer = await world.call('POST', '/api/v1/alerts', { title, severity: 'P3', dedupKey: title, ...more });
+  const answer = await world.call('POST', '/api/v1/alerts', {
+    title,
+    severity: 'P3',
+    dedupKey: title,
+    ...more,
+  });
   expect([200, 201]).toContain(answer.status);
   return answer.body.results[0].id;
 }
@@ -77,7 +83,9 @@ it('waits as long as a 429 says before it goes on in that channel', async () => 
   await world.slack.waitFor(() => posts('Limited').length === 1);
   await post('Limited neighbour');
   await post('Other channel', { severity: 'P1' });
-  await world.slack.waitFor(() => world.slack.messages('#alert-critical').some((one) => one.text.includes('Other channel')));
+  await world.slack.waitFor(() =>
+    world.slack.messages('#alert-critical').some((one) => one.text.includes('Other channel')),
+  );
   await world.advance(35_000);
   await expect(world.app.drain(300)).rejects.toThrow('not drained');
   expect(posts('Limited')).toHaveLength(1);
@@ -137,7 +145,10 @@ it('never writes a secret into the log', () => {
 
 describe("Slack's own pace", () => {
   it('is kept by default: a burst in one channel, then a post a second, and no refusal', async () => {
-    const strict = await startWorld({ slackLimits: 'slack', settings: { slack: { pace: { burstPerChannel: 3 } } } });
+    const strict = await startWorld({
+      slackLimits: 'slack',
+      settings: { slack: { pace: { burstPerChannel: 3 } } },
+    });
     try {
       const alerts = Array.from({ length: 5 }, (_, i) => ({ title: `Paced ${i}`, severity: 'P4' }));
       await strict.call('POST', '/api/v1/alerts', alerts);

@@ -10,13 +10,16 @@ export type Environment = Record<string, string>;
 
 /** Nothing of ours but what is needed to start: a setting of whoever runs the tests must not reach in. */
 function environment(given: Environment): Environment {
-  // oxlint-disable-next-line node/no-process-env -- handed on to the process under test
   const { PATH = '', HOME = '', LANG = 'C.UTF-8' } = process.env;
   return { PATH, HOME, LANG, GOMON_KUBERNETES: 'off', ...given };
 }
 
 function start(args: string[], cwd: string, env: Environment): ChildProcess {
-  return spawn(process.execPath, [main, ...args], { cwd, env: environment(env), stdio: ['pipe', 'pipe', 'pipe'] });
+  return spawn(process.execPath, [main, ...args], {
+    cwd,
+    env: environment(env),
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
 }
 
 /** Runs one command to its end. */
@@ -58,7 +61,12 @@ export async function serve(options: { cwd: string; env?: Environment; args?: st
       reject(new Error(`serve ended with ${String(code)}:\n${output.stdout}${output.stderr}`)),
     );
   });
-  return { url: await ready, output, stop: () => end('SIGTERM'), kill: async () => void (await end('SIGKILL')) };
+  return {
+    url: await ready,
+    output,
+    stop: () => end('SIGTERM'),
+    kill: async () => void (await end('SIGKILL')),
+  };
 }
 
 function collect(child: ChildProcess): { stdout: string; stderr: string } {

@@ -76,6 +76,8 @@ export async function startWorld(
     slackLimits?: 'slack' | 'off';
     slackUsers?: readonly NewUser[];
     slackScopes?: readonly string[];
+    /** Slack reaches the service over a WebSocket only, and its HTTP doors are shut. */
+    socketMode?: boolean;
     /** How often Opsgenie answers that it has not worked on a request yet; every one costs a moment. */
     opsgenieStatusAsks?: number;
     /** Files beside gomon.yaml, by name. */
@@ -90,6 +92,8 @@ export async function startWorld(
     limits: options.slackLimits ?? 'off',
     ...(options.slackUsers === undefined ? {} : { users: options.slackUsers }),
     ...(options.slackScopes === undefined ? {} : { scopes: options.slackScopes }),
+    appToken: 'xapp-test',
+    socketMode: options.socketMode ?? false,
   });
   const opsgenie = await startOpsgenieSandbox({
     apiKey: 'test-opsgenie-key',
@@ -115,6 +119,7 @@ export async function startWorld(
     OPSGENIE_API_KEY: opsgenie.apiKey,
     OPSGENIE_API_URL: opsgenie.url,
     OPSGENIE_WEBHOOK_SECRET: opsgenieWebhookSecret,
+    ...(options.socketMode === true && { SLACK_APP_TOKEN: 'xapp-test', SLACK_SIGNING_SECRET: undefined }),
     ...options.env,
   };
   const loaded = await loadConfig({ argvConfigPath: file, env, cwd: folder });
@@ -191,7 +196,9 @@ export async function startWorld(
       await world.app.tick();
       // Jobs count by the database's clock, and whoever sends messages sleeps by the real one.
       await reader.query('UPDATE graphile_worker._private_jobs SET run_at = now() WHERE run_at > now()');
-      await reader.query(`SELECT pg_notify('gomon_notifications', ''), pg_notify('jobs:insert', '{"count":8}')`);
+      await reader.query(
+        `SELECT pg_notify('gomon_notifications', ''), pg_notify('jobs:insert', '{"count":8}')`,
+      );
     },
     async restart() {
       await world.app.stop();
@@ -208,7 +215,12 @@ export async function startWorld(
 }
 
 /** Faster than Slack allows, for scenarios that are not about pace. */
-const quick = { burstPerChannel: 1_000, postsPerSecondPerChannel: 100, editBurst: 10_000, editsPerMinute: 100_000 };
+const quick = {
+  burstPerChannel: 1_000,
+  postsPerSecondPerChannel: 100,
+  editBurst: 10_000,
+  editsPerMinute: 100_000,
+};
 
 function collector(lines: string[]): Writable {
   return new Writable({

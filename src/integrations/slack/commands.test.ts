@@ -50,6 +50,19 @@ describe('a slash command', () => {
     expect(text).toContain('/gomon help');
   });
 
+  it('is the same over the socket', () => {
+    expect(parseCommand({ payload: form })).toEqual(parse(form));
+    expect(parseCommand({ payload: { ...form, text: 5, response_url: null } })).toMatchObject({
+      kind: 'command',
+      name: 'help',
+      responseUrl: null,
+    });
+  });
+
+  it.each([[undefined], [null], ['x'], [[]], [{}]])('over the socket as %j is none', (payload) => {
+    expect(parseCommand({ payload })).toMatchObject({ kind: 'refused' });
+  });
+
   it('tells a certificate check from a command', () => {
     expect(parse({ ssl_check: '1', token: 'legacy' })).toEqual({ kind: 'ssl-check' });
     expect(parse({ ...form, ssl_check: '0' }).kind).toBe('command');

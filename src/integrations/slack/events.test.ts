@@ -25,6 +25,11 @@ describe('an event', () => {
     });
   });
 
+  it('is the same over the socket', () => {
+    const event = { type: 'event_callback', team_id: 'T1', event_id: 'Ev1', event: { type: 'x' } };
+    expect(parseEvent({ payload: event })).toEqual(parse(event));
+  });
+
   it('can say that there were too many', () => {
     expect(parse({ type: 'app_rate_limited', team_id: 'T1', minute_rate_limited: 1_772_359_200 })).toEqual({
       kind: 'rate-limited',
@@ -47,6 +52,7 @@ describe('an event', () => {
     [{ type: 'event_callback', event_id: 'Ev1' }],
   ])('such as %j is refused', (content) => {
     expect(parse(content)).toMatchObject({ kind: 'refused' });
+    expect(parseEvent({ payload: content })).toEqual(parse(content));
   });
 
   it('that is not JSON is refused', () => {

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { NotifyFailure } from '../../notify/notifier.ts';
 import { messageEventType } from './action-ids.ts';
+import { findChannelId } from './find-channel.ts';
 import { callSlack } from './slack-call.ts';
 import type { SlackConnection } from './slack-call.ts';
 import { failure } from './slack-failure.ts';
@@ -33,16 +34,19 @@ const page = z.object({
  */
 export async function findPostedMessage(
   connection: SlackConnection,
-  search: { channelId: string; notificationId: string; since: Date },
+  search: { channel: string; notificationId: string; since: Date },
   signal?: AbortSignal,
 ): Promise<{ ok: true; found: { channelId: string; messageId: string } | null } | NotifyFailure> {
+  const place = await findChannelId(connection, search.channel, signal);
+  if (!place.ok) return place;
+  const { channelId } = place;
   const oldest = ((search.since.getTime() - clockSkewMs) / 1_000).toFixed(6);
   let cursor = '';
   for (let count = 0; count < maxPages; count += 1) {
     const answer = await callSlack(connection, {
       method: 'conversations.history',
       args: {
-        channel: search.channelId,
+        channel: channelId,
         oldest,
         inclusive: true,
         include_all_metadata: true,
@@ -60,8 +64,7 @@ export async function findPostedMessage(
         metadata?.event_type === messageEventType &&
         metadata.event_payload.notification_id === search.notificationId,
     );
-    if (message !== undefined)
-      return { ok: true, found: { channelId: search.channelId, messageId: message.ts } };
+    if (message !== undefined) return { ok: true, found: { channelId, messageId: message.ts } };
     cursor = parsed.data.response_metadata?.next_cursor ?? '';
     if (cursor === '') return { ok: true, found: null };
   }

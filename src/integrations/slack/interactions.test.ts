@@ -40,6 +40,14 @@ const withAction = (action: Record<string, unknown>) => ({
 });
 
 describe('a click', () => {
+  it('is the same over the socket, so that either finds the other by its key', () => {
+    expect(parseInteraction({ payload: click })).toEqual(parseInteraction(body(click)));
+  });
+
+  it.each([[undefined], [null], ['x'], [[]]])('over the socket as %j is none', (payload) => {
+    expect(parseInteraction({ payload })).toEqual({ ok: false, reason: 'the payload has no "type"' });
+  });
+
   it('is read in full', () => {
     expect(parseInteraction(body(click))).toEqual({
       ok: true,

@@ -332,7 +332,7 @@ describe('the Slack notifier', () => {
 
   describe('looks for what it posted', () => {
     const since = new Date('2026-03-01T10:00:00Z');
-    const search = { channelId: 'C1', notificationId: 'n-1', since };
+    const search = { channel: 'C1', notificationId: 'n-1', since };
     const message = (ts: string, notification_id: string, event_type = 'gomon_alert') => ({
       ts,
       metadata: { event_type, event_payload: { notification_id } },

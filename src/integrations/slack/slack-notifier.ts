@@ -47,7 +47,7 @@ export interface SlackNotifier extends Notifier {
   authTest(signal?: AbortSignal): Promise<({ ok: true } & SlackIdentity) | NotifyFailure>;
   /** Looks for a message of ours by its notification, from a minute before `since`; null when it is not there. */
   findPosted(
-    search: { channelId: string; notificationId: string; since: Date },
+    search: { channel: string; notificationId: string; since: Date },
     signal?: AbortSignal,
   ): Promise<{ ok: true; found: { channelId: string; messageId: string } | null } | NotifyFailure>;
   /** Joins a public channel; nothing changes when we are in it already. */

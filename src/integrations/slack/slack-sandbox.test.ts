@@ -231,14 +231,19 @@ describe('between a person in Slack and us', () => {
     expect(await lost).toMatchObject({ ok: false, reason: 'unknown' });
     const { id: channelId } = sandbox.channel('#alert-critical');
     await notifier.joinChannel(channelId);
-    expect(await notifier.findPosted({ channelId, notificationId: 'lost', since })).toEqual({
-      ok: true,
-      found: { channelId, messageId: message?.ts },
-    });
-    expect(await notifier.findPosted({ channelId, notificationId: 'other', since })).toEqual({
-      ok: true,
-      found: null,
-    });
+    // By its id, and by the name it was posted to where the answer with the id was lost.
+    for (const channel of [channelId, '#alert-critical']) {
+      expect(await notifier.findPosted({ channel, notificationId: 'lost', since })).toEqual({
+        ok: true,
+        found: { channelId, messageId: message?.ts },
+      });
+      expect(await notifier.findPosted({ channel, notificationId: 'other', since })).toEqual({
+        ok: true,
+        found: null,
+      });
+    }
+    const nowhere = { channel: '#nowhere', notificationId: 'lost', since };
+    expect(await notifier.findPosted(nowhere)).toMatchObject({ ok: false, reason: 'channel' });
   });
 
   it('Slack finds nothing to complain about', async () => {

@@ -1,3 +1,6 @@
+import { createHash } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startSlackSandbox } from '../../../sandbox/slack/server.ts';
@@ -24,7 +27,7 @@ afterEach(async () => {
   await Promise.all(running.splice(0).map((each) => each.stop()));
   await nextTurn();
   process.off('unhandledRejection', noteRejection);
-  expect(rejections).toEqual([]);
+  if (rejections.length > 0) throw new Error('a rejection was left unhandled', { cause: rejections[0] });
 });
 
 async function startSandbox(options: Partial<SlackSandboxOptions> = {}): Promise<SlackSandbox> {
@@ -273,6 +276,85 @@ describe('a socket that Slack does not let in', () => {
     await rigs[0]?.socket.stop();
     await tooMany.until(isOk);
   });
+});
+
+/** A Slack that is odder than the sandbox: frames as they are given, and nothing else. */
+async function startOddSlack(odd: {
+  frames?: Buffer[];
+  named?: string;
+}): Promise<{ apiUrl: string; left: Promise<void> }> {
+  const lines: Socket[] = [];
+  /** The first line was ended from the other side. */
+  const left = Promise.withResolvers<void>();
+  const server = createServer((_request, response) => {
+    response.setHeader('content-type', 'application/json');
+    response.end(JSON.stringify({ ok: true, url: odd.named ?? `ws://127.0.0.1:${port}/link/` }));
+  });
+  server.on('upgrade', (request, line: Socket) => {
+    lines.push(line);
+    line.on('error', () => undefined);
+    line.on('end', () => left.resolve());
+    line.resume();
+    const key = `${request.headers['sec-websocket-key'] ?? ''}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
+    const accept = createHash('sha1').update(key).digest('base64');
+    line.write(
+      `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+    );
+    for (const frame of odd.frames ?? []) line.write(frame);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  running.push({
+    stop: () =>
+      new Promise((resolve) => {
+        for (const line of lines) line.destroy();
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  });
+  return { apiUrl: `http://127.0.0.1:${port}/api/`, left: left.promise };
+}
+
+const textFrame = (text: string): Buffer =>
+  Buffer.concat([Buffer.from([0x81, text.length]), Buffer.from(text)]);
+const closeFrame = Buffer.from([0x88, 2, 0x03, 0xe8]);
+
+describe('a Slack that behaves oddly', () => {
+  it('and says no hello is tried again', async () => {
+    const slack = await startOddSlack({});
+    const rig = connect(slack.apiUrl, { timing: { openTimeoutMs: 50 } });
+    await rig.until(saying('no hello within 50 ms'));
+  });
+
+  it('and leaves the line open after its goodbye is left', async () => {
+    const slack = await startOddSlack({ frames: [textFrame('{"type":"hello"}'), closeFrame] });
+    const rig = connect(slack.apiUrl, { timing: { pingEveryMs: 5 } });
+    await rig.until(saying('Slack closed the connection'));
+    await slack.left;
+  });
+
+  it('and turns us away without hanging up is left at once', async () => {
+    const turnedAway = '{"type":"disconnect","reason":"too_many_websockets"}';
+    const slack = await startOddSlack({ frames: [textFrame(turnedAway)] });
+    const rig = connect(slack.apiUrl, { timing: { openTimeoutMs: 60_000 } });
+    await rig.until(saying('too_many_websockets'));
+    await slack.left;
+  });
+
+  it('and sends what nobody can read goes on being heard', async () => {
+    const nonsense = ['{', '[]', '{"type":"hello"}', '{"type":"something_new"}', '{"type":"disconnect"}'];
+    const slack = await startOddSlack({ frames: nonsense.map(textFrame) });
+    const rig = connect(slack.apiUrl);
+    await rig.until(isOk);
+  });
+
+  it.each([['http://slack.example/link'], ['not an address'], ['']])(
+    'and names %j to connect to is not believed',
+    async (named) => {
+      const slack = await startOddSlack({ named });
+      await connect(slack.apiUrl).until(saying('no wss address'));
+    },
+  );
 });
 
 describe('stopping', () => {
