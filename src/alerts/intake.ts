@@ -55,6 +55,13 @@ type Waiting = {
   fail: (error: unknown) => void;
 };
 
+/**
+ * While PostgreSQL writes one commit the next is made ready, and a single session
+ * cannot use more than one core of it. Requests about the same alert are never in
+ * two at once: they are judged in the order of their arrival.
+ */
+const commitsAtOnce = 2;
+
 /** Runs inside the transaction of one request, before (`claim`) and after (`store`) its alerts are written. */
 export type WithinCommit = {
   claim(tx: Tx): Promise<void>;
@@ -67,7 +74,9 @@ export class Intake {
   readonly #observe: (committed: { request: IntakeRequest; result: IntakeResult }) => void;
   #queue: Waiting[] = [];
   #queuedAlerts = 0;
-  #working: Promise<void> | null = null;
+  /** Commits under way, each with the fingerprints it is about. */
+  readonly #underWay = new Map<Promise<void>, ReadonlySet<string>>();
+  #startsSoon = false;
   #stopping = false;
 
   constructor(options: {
@@ -91,7 +100,7 @@ export class Intake {
     return new Promise((settle, fail) => {
       this.#queue.push({ request, settle, fail });
       this.#queuedAlerts += size;
-      this.#working ??= this.#work();
+      this.#startSoon();
     });
   }
 
@@ -117,31 +126,52 @@ export class Intake {
   /** Takes nothing more and waits for what was taken. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    await this.#working;
+    this.#startCommits();
+    while (this.#underWay.size > 0) await Promise.race(this.#underWay.keys());
   }
 
-  async #work(): Promise<void> {
-    // Requests that become readable in this turn of the event loop join the first commit.
-    await new Promise((resolve) => setImmediate(resolve));
-    while (this.#queue.length > 0) {
+  /** Requests that become readable in this turn of the event loop join the same commit. */
+  #startSoon(): void {
+    if (this.#startsSoon || this.#underWay.size >= commitsAtOnce) return;
+    this.#startsSoon = true;
+    setImmediate(() => {
+      this.#startsSoon = false;
+      this.#startCommits();
+    });
+  }
+
+  #startCommits(): void {
+    while (this.#underWay.size < commitsAtOnce) {
       const batch = this.#takeBatch();
-      await this.#settle(batch);
+      if (batch.length === 0) return;
+      const work = this.#settle(batch).finally(() => {
+        this.#underWay.delete(work);
+        this.#startCommits();
+      });
+      this.#underWay.set(work, new Set(batch.flatMap(({ request }) => fingerprintsOf(request))));
     }
-    // In the same turn as the last look at the queue: what comes after it starts anew.
-    this.#working = null;
   }
 
+  /** The first that wait, up to one that has to wait for a commit under way. */
   #takeBatch(): Waiting[] {
     let alerts = 0;
     let count = 0;
-    for (const waiting of this.#queue) {
-      const size = Math.max(1, waiting.request.entries.length);
+    for (const { request } of this.#queue) {
+      const size = Math.max(1, request.entries.length);
       if (count > 0 && alerts + size > this.#limits.alertsPerCommit) break;
+      if (this.#isUnderWay(request)) break;
       alerts += size;
       count += 1;
     }
     this.#queuedAlerts -= alerts;
     return this.#queue.splice(0, count);
+  }
+
+  /** Fingerprints alone decide: that another source uses the same one costs a wait, nothing else. */
+  #isUnderWay(request: IntakeRequest): boolean {
+    if (this.#underWay.size === 0) return false;
+    const commits = [...this.#underWay.values()];
+    return fingerprintsOf(request).some((fingerprint) => commits.some((commit) => commit.has(fingerprint)));
   }
 
   /** Commits a batch; one that is refused for its data falls apart until the poisoned request stands alone. */
@@ -216,6 +246,10 @@ export class Intake {
       }
     }
   }
+}
+
+function fingerprintsOf(request: IntakeRequest): string[] {
+  return request.entries.flatMap((entry) => (entry.ok ? entry.signal.fingerprint : []));
 }
 
 /** One identity in the batch: what it was, what it became, and why. */

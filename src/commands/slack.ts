@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { slackManifest } from '../integrations/slack/manifest.ts';
 
 export function addSlackCommands(program: Command): void {
@@ -6,13 +6,17 @@ export function addSlackCommands(program: Command): void {
   slack
     .command('manifest')
     .description('print the app manifest to paste at api.slack.com/apps')
-    .requiredOption('--url <url>', 'the address at which Slack reaches this service')
-    .action((options: { url: string }) => {
-      if (!URL.canParse(options.url) || !/^https?:/.test(options.url)) {
-        throw new Error(
-          `--url "${options.url}" is not an http(s) address, such as https://gomon.example.com`,
-        );
+    .option('--url <url>', 'the address at which Slack reaches this service')
+    .addOption(
+      new Option(
+        '--socket',
+        'for Socket Mode: the service connects to Slack, and needs no address',
+      ).conflicts('url'),
+    )
+    .action((options: { url?: string; socket?: true }) => {
+      if (options.url === undefined && options.socket === undefined) {
+        throw new Error('say how Slack reaches this service: --url https://…, or --socket for Socket Mode');
       }
-      console.log(JSON.stringify(slackManifest({ url: options.url }), null, 2));
+      console.log(JSON.stringify(slackManifest({ url: options.url ?? null }), null, 2));
     });
 }

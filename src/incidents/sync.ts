@@ -22,6 +22,8 @@ export type SyncDependencies = {
   provider: IncidentProvider;
   clock: Clock;
   observe: (outcome: 'confirmed' | 'failed' | 'retried', command: string, detail: string) => void;
+  /** Waits within a run; a timer when absent. */
+  pause?: (ms: number, signal: AbortSignal) => Promise<void>;
 };
 
 /** A claim older than this was left by a process that died. */
@@ -80,6 +82,10 @@ async function comeBack(deps: SyncDependencies, incidentId: string, runAt: Date)
   ]);
 }
 
+async function pauseByTimer(ms: number, signal: AbortSignal): Promise<void> {
+  await wait(ms, undefined, { signal });
+}
+
 /** Answers when to come back, or null when everything is said. */
 async function workOff(
   deps: SyncDependencies,
@@ -94,7 +100,7 @@ async function workOff(
     const waitMs = command.nextAt.getTime() - deps.clock.now().getTime();
     if (waitMs > 0) {
       if (deps.clock.now().getTime() + waitMs > until) return command.nextAt;
-      await wait(waitMs, undefined, { signal });
+      await (deps.pause ?? pauseByTimer)(waitMs, signal);
       continue;
     }
     await step(deps, command, signal);
@@ -252,6 +258,12 @@ async function poll(
     .execute();
 }
 
+/** What the vendor names may be longer. */
+function retryDelayMs(failure: ProviderFailure, attempts: number): number {
+  if (failure.reason === 'rate-limited') return failure.retryAfterMs === undefined ? rateLimitedMs : 1_000;
+  return failure.reason === 'auth' ? 60_000 : backoffMs(attempts);
+}
+
 async function retryLater(
   deps: SyncDependencies,
   command: Command,
@@ -259,18 +271,15 @@ async function retryLater(
   state: Command['state'],
 ): Promise<void> {
   const now = deps.clock.now();
-  const delayMs =
-    failure.reason === 'rate-limited'
-      ? Math.max(failure.retryAfterMs ?? rateLimitedMs, 1_000)
-      : failure.reason === 'auth'
-        ? 60_000
-        : backoffMs(command.attempts);
+  // Asking what became of a request is no further try: those are counted apart.
+  const asked = state === 'accepted';
+  const delayMs = Math.max(retryDelayMs(failure, asked ? command.polls : command.attempts), failure.retryAfterMs ?? 0);
   deps.observe('retried', command.payload.kind, `${failure.reason} ${failure.code}`);
   await deps.db
     .updateTable('incident_commands')
     .set({
       state,
-      attempts: command.attempts + 1,
+      ...(asked ? { polls: command.polls + 1 } : { attempts: command.attempts + 1 }),
       last_error: toStorable(`${failure.reason}: ${failure.code} ${failure.detail}`).slice(0, 1_000),
       next_at: new Date(now.getTime() + delayMs),
       updated_at: now,

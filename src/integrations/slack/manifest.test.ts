@@ -25,3 +25,13 @@ describe('the app manifest', () => {
     expect(() => slackManifest({ url })).toThrow('must be an http or https URL');
   });
 });
+
+describe('slackManifest for Socket Mode', () => {
+  it('turns it on and names no address', () => {
+    const manifest = slackManifest({ url: null });
+    expect(manifest).toMatchObject({
+      settings: { socket_mode_enabled: true, interactivity: { is_enabled: true } },
+    });
+    expect(JSON.stringify(manifest)).not.toContain('http');
+  });
+});

@@ -3,18 +3,12 @@ import { slashCommand, subcommands } from './commands.ts';
 /**
  * The app manifest to create the Slack app from
  * (https://docs.slack.dev/reference/app-manifest): what this version uses, no
- * more. `url` is the address under which Slack reaches the service.
+ * more. `url` is the address under which Slack reaches the service; null where it
+ * cannot and the service connects to Slack instead (Socket Mode).
  * @throws when `url` is not an http(s) address.
  */
-export function slackManifest({ url }: { url: string }): Record<string, unknown> {
-  const base = URL.parse(url);
-  if (base === null || !/^https?:$/.test(base.protocol)) {
-    throw new Error(
-      `The address must be an http or https URL such as https://gomon.example.com, not "${url}"`,
-    );
-  }
-  const webhook = (name: string): string =>
-    `${base.origin}${base.pathname.replace(/\/+$/, '')}/api/v1/slack/webhooks/${name}`;
+export function slackManifest({ url }: { url: string | null }): Record<string, unknown> {
+  const webhook = url === null ? null : webhookUrls(url);
   return {
     _metadata: { major_version: 2, minor_version: 1 },
     display_information: {
@@ -27,7 +21,7 @@ export function slackManifest({ url }: { url: string }): Record<string, unknown>
       slash_commands: [
         {
           command: slashCommand,
-          url: webhook('commands'),
+          ...(webhook === null ? {} : { url: webhook('commands') }),
           description: 'Query and act on alerts',
           usage_hint: subcommands.map(({ usage }) => usage).join(' | '),
           // Mentions arrive as ids; a name alone could not be mapped to a person.
@@ -37,13 +31,29 @@ export function slackManifest({ url }: { url: string }): Record<string, unknown>
     },
     oauth_config: { scopes: { bot: [...botScopes] } },
     settings: {
-      event_subscriptions: { request_url: webhook('events'), bot_events: [...botEvents] },
-      interactivity: { is_enabled: true, request_url: webhook('interactions') },
+      event_subscriptions: {
+        ...(webhook === null ? {} : { request_url: webhook('events') }),
+        bot_events: [...botEvents],
+      },
+      interactivity: {
+        is_enabled: true,
+        ...(webhook === null ? {} : { request_url: webhook('interactions') }),
+      },
       org_deploy_enabled: false,
-      socket_mode_enabled: false,
+      socket_mode_enabled: webhook === null,
       token_rotation_enabled: false,
     },
   };
+}
+
+function webhookUrls(url: string): (name: string) => string {
+  const base = URL.parse(url);
+  if (base === null || !/^https?:$/.test(base.protocol)) {
+    throw new Error(
+      `The address must be an http or https URL such as https://gomon.example.com, not "${url}"`,
+    );
+  }
+  return (name) => `${base.origin}${base.pathname.replace(/\/+$/, '')}/api/v1/slack/webhooks/${name}`;
 }
 
 /** What each is for. `gomon slack doctor` compares them with what was granted. */
