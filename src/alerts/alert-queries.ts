@@ -2,7 +2,7 @@ import { type RawBuilder, type Selectable, sql } from 'kysely';
 import type { Db, Tx } from '../db/pool.ts';
 import { type CursorPosition, type Page, toPage } from '../db/page.ts';
 import type { ActionKind, ActionSource, AlertsTable } from '../db/schema.ts';
-import { fromStorable, toStorable } from '../db/text.ts';
+import { fromStorable, fromStorableJson, toStorable } from '../db/text.ts';
 import type { Decision, Severity, SourceName, Status } from './alert.ts';
 import { alertColumnNames, fromRow } from './alert-row.ts';
 import type { KnownAlert } from './apply-signal.ts';
@@ -183,20 +183,9 @@ export async function actionsOf(
     userId: fromStorable(row.user_id),
     action: row.action,
     door: row.source,
-    details: mapStrings(row.details, fromStorable) as Record<string, unknown>,
+    details: fromStorableJson(row.details) as Record<string, unknown>,
     at: row.created_at,
   }));
-}
-
-function mapStrings(value: unknown, change: (text: string) => string): unknown {
-  if (typeof value === 'string') return change(value);
-  if (Array.isArray(value)) return value.map((item) => mapStrings(item, change));
-  if (typeof value === 'object' && value !== null) {
-    return Object.fromEntries(
-      Object.entries(value).map(([name, inner]) => [name, mapStrings(inner, change)]),
-    );
-  }
-  return value;
 }
 
 /** The latest notes of several alerts in one query, oldest first within an alert. */

@@ -1,5 +1,6 @@
-import { type Actor, type ActionResult, type AlertAction, act } from '../alerts/actions.ts';
+import { type Actor, type ActionResult, type AlertAction, actWithin } from '../alerts/actions.ts';
 import { actionsOf, findAlerts, type StoredAlert } from '../alerts/alert-queries.ts';
+import { lockByIds } from '../alerts/alert-store.ts';
 import type { Db } from '../db/pool.ts';
 import { type IncidentPolicy, openForAlert } from '../incidents/open.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -29,12 +30,12 @@ export async function handleInteraction(
 ): Promise<void> {
   const event = await deps.db
     .selectFrom('inbound_events')
-    .select(['payload', 'processed_at'])
+    .select(['payload', 'processed_at', 'received_at'])
     .where('id', '=', eventId)
     .executeTakeFirst();
   if (event === undefined || event.processed_at !== null) return;
   const interaction = event.payload as ChatInteraction;
-  const outcome = await perform(deps, interaction, signal);
+  const outcome = await perform(deps, interaction, event.received_at, signal);
   await deps.db
     .updateTable('inbound_events')
     .set({ processed_at: deps.clock.now(), outcome: outcome.slice(0, 500) })
@@ -46,6 +47,7 @@ export async function handleInteraction(
 async function perform(
   deps: InteractionDependencies,
   interaction: ChatInteraction,
+  receivedAt: Date,
   signal: AbortSignal,
 ): Promise<string> {
   const [alert] = isUuid(interaction.alertId) ? await findAlerts(deps.db, [interaction.alertId]) : [];
@@ -67,12 +69,37 @@ async function perform(
   }
   const action = actionFor(interaction);
   if (action === null) return tell(deps, interaction, 'This button is not known here.', signal);
-  const result = await act(deps.db, alert.id, action, actor, deps.clock.now());
+  const result = await actOnce(deps, alert.id, action, actor, receivedAt);
   if (result.ok && !result.already) {
     deps.observe(action.kind, actor.userId, alert.id);
     return `${action.kind} done`;
   }
   return tell(deps, interaction, await explain(deps, alert, action, result), signal);
+}
+
+/**
+ * A second press so soon after the alert was escalated is the same decision made
+ * twice (or this job running again), not a wish for one more level.
+ */
+const pressedTwiceMs = 5_000;
+
+async function actOnce(
+  deps: InteractionDependencies,
+  alertId: string,
+  action: AlertAction,
+  actor: Actor,
+  pressedAt: Date,
+): Promise<ActionResult> {
+  return deps.db.transaction().execute(async (tx) => {
+    if (action.kind === 'escalate') {
+      await lockByIds(tx, [alertId]);
+      const last = (await actionsOf(tx, { alertId })).findLast((entry) => entry.action === 'escalate');
+      if (last !== undefined && pressedAt.getTime() - last.at.getTime() < pressedTwiceMs) {
+        return { ok: true, already: true, alertId };
+      }
+    }
+    return actWithin(tx, alertId, action, actor, deps.clock.now());
+  });
 }
 
 function actorFor(person: LinkedPerson, interaction: ChatInteraction): Actor {
@@ -145,7 +172,7 @@ async function createIncident(
 
 const doneWords: Record<AlertAction['kind'], string> = {
   acknowledge: 'acknowledged',
-  escalate: 'escalated as far as it goes',
+  escalate: 'escalated',
   assign: 'assigned',
   resolve: 'resolved',
   'resolve-and-archive': 'resolved',

@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fromStorable, fromStorableMap, toStorable, toStorableMap } from './text.ts';
+import {
+  fromStorable,
+  fromStorableJson,
+  fromStorableMap,
+  toStorable,
+  toStorableJson,
+  toStorableMap,
+} from './text.ts';
 
 /** Texts in which what needs care is frequent. */
 const nasty = fc.string({
@@ -59,5 +66,15 @@ describe('text for the database', () => {
     const back = fromStorableMap(stored);
     expect(Object.entries(back)).toEqual(Object.entries(map));
     expect(Object.getPrototypeOf(back)).toBe(Object.prototype);
+  });
+
+  it('JSON is kept to its depths, names and values', () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ stringUnit: fc.constantFrom('a', '0', '\0', '\uFDD0') }), (value) => {
+        const stored = toStorableJson(value);
+        expect(stored).not.toContain(String.raw`\u0000`);
+        expect(fromStorableJson(JSON.parse(stored))).toEqual(JSON.parse(JSON.stringify(value)));
+      }),
+    );
   });
 });

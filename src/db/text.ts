@@ -29,3 +29,22 @@ export function fromStorableMap(map: Record<string, string>): Record<string, str
     Object.entries(map).map(([name, value]) => [fromStorable(name), fromStorable(value)]),
   );
 }
+
+/** JSON text for a jsonb column: every string in it, names of properties too, made storable. */
+export function toStorableJson(value: unknown): string {
+  return JSON.stringify(mapStrings(value, toStorable));
+}
+
+/** What was read from a jsonb column, as it was before `toStorableJson`. */
+export function fromStorableJson(value: unknown): unknown {
+  return mapStrings(value, fromStorable);
+}
+
+function mapStrings(value: unknown, change: (text: string) => string): unknown {
+  if (typeof value === 'string') return change(value);
+  if (Array.isArray(value)) return value.map((item) => mapStrings(item, change));
+  if (typeof value !== 'object' || value === null || value instanceof Date) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [change(name), mapStrings(inner, change)]),
+  );
+}

@@ -1,7 +1,7 @@
 import { type Selectable, sql } from 'kysely';
 import type { Tx } from '../db/pool.ts';
 import type { IncidentsTable } from '../db/schema.ts';
-import { fromStorable, toStorable } from '../db/text.ts';
+import { fromStorable, toStorable, toStorableJson } from '../db/text.ts';
 import { enqueue } from '../jobs/enqueue.ts';
 import { newId } from '../lib/ids.ts';
 import type { Incident } from './incident.ts';
@@ -139,9 +139,7 @@ export async function enqueueCommands(
         id: newId(),
         incident_id: incident.id,
         kind: command.kind,
-        payload: JSON.stringify(command, (_key, value: unknown) =>
-          typeof value === 'string' ? toStorable(value) : value,
-        ),
+        payload: toStorableJson(command),
         requested_by: toStorable(by),
         state: 'pending' as const,
         request_id: null,

@@ -3,7 +3,7 @@ import { audit } from '../alerts/alert-store.ts';
 import { alertsOfIncident } from '../alerts/alert-queries.ts';
 import { changedJobs } from '../alerts/changed.ts';
 import type { Db } from '../db/pool.ts';
-import { fromStorable, toStorable } from '../db/text.ts';
+import { fromStorable, fromStorableJson, toStorable } from '../db/text.ts';
 import { enqueue } from '../jobs/enqueue.ts';
 import type { Clock } from '../lib/clock.ts';
 import { backoffMs } from '../lib/backoff.ts';
@@ -133,7 +133,7 @@ async function nextCommand(db: Db, incidentId: string): Promise<Command | null> 
   return {
     id: row.id,
     incidentId: row.incident_id,
-    payload: row.payload as CommandPayload,
+    payload: fromStorableJson(row.payload) as CommandPayload,
     by: fromStorable(row.requested_by),
     state: row.state as Command['state'],
     requestId: row.request_id,

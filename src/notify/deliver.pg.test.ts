@@ -3,13 +3,15 @@ import { at, describedSignal, resolvedSignal } from '../../test/support/alerts.t
 import { type DomainDatabase, openDomainDatabase } from '../../test/support/domain-database.ts';
 import { type AlertAction, act } from '../alerts/actions.ts';
 import type { Clock } from '../lib/clock.ts';
-import { type DispatchEvent, Dispatcher } from './deliver.ts';
+import type { DispatchEvent } from '../observability/events.ts';
+import { Dispatcher } from './deliver.ts';
 import type { Notification } from './ledger.ts';
 import type { AlertCard } from './message.ts';
 import type { FindsPosted, Notifier, NotifyFailure, NotifyFailureReason, NotifyResult } from './notifier.ts';
 import { planNotifications } from './plan.ts';
 
 type Call = { kind: 'post' | 'edit'; channel: string; messageId: string | null; card: AlertCard; notificationId: string };
+type DispatchEvent = Parameters<ConstructorParameters<typeof Dispatcher>[0]['observe']>[0];
 type Scripted = NotifyFailure | 'hang' | 'lost';
 
 /** A vendor that keeps messages in memory, and fails as it is told to. */
