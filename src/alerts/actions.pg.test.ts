@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { at, describedSignal, resolvedSignal, takeIn } from '../../test/support/alerts.ts';
 import { type DomainDatabase, openDomainDatabase } from '../../test/support/domain-database.ts';
 import { type ActionResult, type Actor, type AlertAction, act, resolveExpired } from './actions.ts';
@@ -7,11 +7,15 @@ import type { DescribedSignal } from './describe.ts';
 
 let database: DomainDatabase;
 
-beforeEach(async () => {
+beforeAll(async () => {
   database = await openDomainDatabase();
 });
 
-afterEach(() => database.close());
+afterAll(() => database.close());
+
+beforeEach(async () => {
+  await database.reset();
+});
 
 const ann: Actor = { userId: 'ann@example.org', door: 'slack', about: { name: 'Ann' } };
 const unknownId = '01993f00-0000-7000-8000-0000000000ff';
@@ -32,7 +36,8 @@ async function read(id: string): Promise<StoredAlert> {
 }
 
 /** What was done by people, not by the source. */
-const done = async (id: string) => (await actionsOf(database.db, { alertId: id })).filter((entry) => entry.action !== 'create');
+const done = async (id: string) =>
+  (await actionsOf(database.db, { alertId: id })).filter((entry) => entry.action !== 'create');
 
 describe('each action', () => {
   const cases: [AlertAction, Partial<StoredAlert>, string, Record<string, unknown>][] = [
@@ -48,15 +53,30 @@ describe('each action', () => {
       'escalate',
       { name: 'Ann', from: 'firing', to: 'escalated', severity: { from: 'P2', to: 'P1' } },
     ],
-    [{ kind: 'escalate', severity: 'P0' }, { status: 'escalated', severity: 'P0' }, 'escalate', { name: 'Ann', from: 'firing', to: 'escalated', severity: { from: 'P2', to: 'P0' } }],
-    [{ kind: 'assign', assignedTo: 'bob' }, { status: 'firing', assignedTo: 'bob' }, 'assign', { name: 'Ann', assignedTo: { from: null, to: 'bob' } }],
+    [
+      { kind: 'escalate', severity: 'P0' },
+      { status: 'escalated', severity: 'P0' },
+      'escalate',
+      { name: 'Ann', from: 'firing', to: 'escalated', severity: { from: 'P2', to: 'P0' } },
+    ],
+    [
+      { kind: 'assign', assignedTo: 'bob' },
+      { status: 'firing', assignedTo: 'bob' },
+      'assign',
+      { name: 'Ann', assignedTo: { from: null, to: 'bob' } },
+    ],
     [
       { kind: 'resolve', why: 'fixed' },
       { status: 'resolved', resolvedAt: at(100), resolvedBy: 'ann@example.org', expiresAt: null },
       'resolve',
       { name: 'Ann', reason: 'fixed', from: 'firing', to: 'resolved' },
     ],
-    [{ kind: 'note', text: 'disk\0 is full' }, { status: 'firing' }, 'note', { name: 'Ann', text: 'disk\0 is full' }],
+    [
+      { kind: 'note', text: 'disk\0 is full' },
+      { status: 'firing' },
+      'note',
+      { name: 'Ann', text: 'disk\0 is full' },
+    ],
   ];
 
   it.each(cases)('%j is done, audited and told', async (action, after, kind, details) => {
@@ -64,7 +84,16 @@ describe('each action', () => {
     expect(await doTo(id, action)).toEqual({ ok: true, already: false, alertId: id });
     expect(await read(id)).toMatchObject({ ...after, updatedAt: at(100) });
     expect(await done(id)).toEqual([
-      { id: expect.any(String), alertId: id, incidentId: null, userId: 'ann@example.org', action: kind, door: 'slack', details, at: at(100) },
+      {
+        id: expect.any(String),
+        alertId: id,
+        incidentId: null,
+        userId: 'ann@example.org',
+        action: kind,
+        door: 'slack',
+        details,
+        at: at(100),
+      },
     ]);
     expect(await database.takeJobs()).toMatchObject([{ task: 'alert.changed', payload: { alertIds: [id] } }]);
   });
@@ -79,39 +108,53 @@ describe('each action', () => {
     await doTo(id, action);
     await database.takeJobs();
     const before = await read(id);
-    expect(await doTo(id, action, 200, { userId: 'bob', door: 'api' })).toEqual({ ok: true, already: true, alertId: id });
+    expect(await doTo(id, action, 200, { userId: 'bob', door: 'api' })).toEqual({
+      ok: true,
+      already: true,
+      alertId: id,
+    });
     expect(await read(id)).toEqual(before);
     expect(await done(id)).toHaveLength(1);
     expect(await database.takeJobs()).toEqual([]);
   });
 
-  it.each<AlertAction>([{ kind: 'acknowledge' }, { kind: 'escalate' }, { kind: 'assign', assignedTo: 'bob' }])(
-    '%j of a resolved alert is forbidden, and leaves no trace',
-    async (action) => {
-      const id = await newAlert();
-      await takeIn(database.intake, [resolvedSignal()], at(310));
-      await database.takeJobs();
-      const before = await read(id);
-      expect(await doTo(id, action, 400)).toMatchObject({ ok: false, reason: 'forbidden', detail: expect.stringContaining('resolved') });
-      expect(await read(id)).toEqual(before);
-      expect((await done(id)).map((entry) => entry.action)).toEqual(['resolve']);
-      expect(await database.takeJobs()).toEqual([]);
-    },
-  );
+  it.each<AlertAction>([
+    { kind: 'acknowledge' },
+    { kind: 'escalate' },
+    { kind: 'assign', assignedTo: 'bob' },
+  ])('%j of a resolved alert is forbidden, and leaves no trace', async (action) => {
+    const id = await newAlert();
+    await takeIn(database.intake, [resolvedSignal()], at(310));
+    await database.takeJobs();
+    const before = await read(id);
+    expect(await doTo(id, action, 400)).toMatchObject({
+      ok: false,
+      reason: 'forbidden',
+      detail: expect.stringContaining('resolved'),
+    });
+    expect(await read(id)).toEqual(before);
+    expect((await done(id)).map((entry) => entry.action)).toEqual(['resolve']);
+    expect(await database.takeJobs()).toEqual([]);
+  });
 
-  it.each<AlertAction>([{ kind: 'acknowledge' }, { kind: 'note', text: 'x' }, { kind: 'resolve' }, { kind: 'resolve-and-archive' }])(
-    '%j of an archived or unknown alert says which of the two',
-    async (action) => {
-      const id = await newAlert();
-      await doTo(id, { kind: 'resolve-and-archive' });
-      expect(await doTo(id, action, 200)).toEqual({ ok: false, reason: 'archived' });
-      expect(await doTo(unknownId, action)).toEqual({ ok: false, reason: 'not-found' });
-    },
-  );
+  it.each<AlertAction>([
+    { kind: 'acknowledge' },
+    { kind: 'note', text: 'x' },
+    { kind: 'resolve' },
+    { kind: 'resolve-and-archive' },
+  ])('%j of an archived or unknown alert says which of the two', async (action) => {
+    const id = await newAlert();
+    await doTo(id, { kind: 'resolve-and-archive' });
+    expect(await doTo(id, action, 200)).toEqual({ ok: false, reason: 'archived' });
+    expect(await doTo(unknownId, action)).toEqual({ ok: false, reason: 'not-found' });
+  });
 
   it('an escalation cannot lower', async () => {
     const id = await newAlert();
-    expect(await doTo(id, { kind: 'escalate', severity: 'P3' })).toMatchObject({ ok: false, reason: 'forbidden' });
+    expect(await doTo(id, { kind: 'escalate', severity: 'P3' })).toMatchObject({
+      ok: false,
+      reason: 'forbidden',
+    });
     expect((await read(id)).severity).toBe('P2');
   });
 
@@ -134,8 +177,12 @@ describe('each action', () => {
   it('what a person resolved reopens when its source goes on for a minute, and not before', async () => {
     const id = await newAlert();
     await doTo(id, { kind: 'resolve' }, 100);
-    expect(await takeIn(database.intake, [describedSignal()], at(130))).toMatchObject([{ outcome: 'ignored' }]);
-    expect(await takeIn(database.intake, [describedSignal()], at(161))).toMatchObject([{ outcome: 'updated', id }]);
+    expect(await takeIn(database.intake, [describedSignal()], at(130))).toMatchObject([
+      { outcome: 'ignored' },
+    ]);
+    expect(await takeIn(database.intake, [describedSignal()], at(161))).toMatchObject([
+      { outcome: 'updated', id },
+    ]);
     expect(await read(id)).toMatchObject({ status: 'firing', episode: 2, resolvedBy: null });
   });
 });
@@ -144,7 +191,11 @@ describe('archiving', () => {
   it('moves the whole alert, resolved, and it is still found by its id', async () => {
     const id = await newAlert({ labels: { a: 'b\0' } });
     const before = await read(id);
-    expect(await doTo(id, { kind: 'resolve-and-archive', why: 'a test' })).toEqual({ ok: true, already: false, alertId: id });
+    expect(await doTo(id, { kind: 'resolve-and-archive', why: 'a test' })).toEqual({
+      ok: true,
+      already: false,
+      alertId: id,
+    });
     expect(await database.row('SELECT count(*)::int AS count FROM alerts_active')).toEqual({ count: 0 });
     expect(await read(id)).toEqual({
       ...before,
@@ -156,7 +207,9 @@ describe('archiving', () => {
       receivedAt: at(100),
       updatedAt: at(100),
     });
-    expect(await database.row('SELECT archive_reason FROM alerts_archive')).toEqual({ archive_reason: 'a test' });
+    expect(await database.row('SELECT archive_reason FROM alerts_archive')).toEqual({
+      archive_reason: 'a test',
+    });
     expect((await done(id)).map((entry) => entry.action)).toEqual(['resolve', 'archive']);
     expect(await database.takeJobs()).toMatchObject([{ payload: { alertIds: [id] } }]);
   });
@@ -179,7 +232,9 @@ describe('archiving', () => {
 
   it('takes a reason of any length', async () => {
     const id = await newAlert();
-    expect(await doTo(id, { kind: 'resolve-and-archive', why: 'because '.repeat(100) })).toMatchObject({ ok: true });
+    expect(await doTo(id, { kind: 'resolve-and-archive', why: 'because '.repeat(100) })).toMatchObject({
+      ok: true,
+    });
     expect((await read(id)).status).toBe('archived');
   });
 });
@@ -198,7 +253,10 @@ describe('at the same time', () => {
 
   it('somebody archives what somebody else acknowledges: both get an answer, and it is archived', async () => {
     const id = await newAlert();
-    const results = await Promise.all([doTo(id, { kind: 'resolve-and-archive' }), doTo(id, { kind: 'acknowledge' })]);
+    const results = await Promise.all([
+      doTo(id, { kind: 'resolve-and-archive' }),
+      doTo(id, { kind: 'acknowledge' }),
+    ]);
     expect(results[0]).toMatchObject({ ok: true });
     expect(results[1]).toBeOneOf([
       { ok: true, already: false, alertId: id },
@@ -222,23 +280,42 @@ describe('expiry', () => {
     await database.takeJobs();
     const [over = '', now = '', later = '', never = ''] = ids;
     expect(await resolveExpired(database.db, at(500), 100)).toBe(2);
-    expect(await read(over)).toMatchObject({ status: 'resolved', resolvedAt: at(400), resolvedBy: null, expiresAt: null, updatedAt: at(500) });
+    expect(await read(over)).toMatchObject({
+      status: 'resolved',
+      resolvedAt: at(400),
+      resolvedBy: null,
+      expiresAt: null,
+      updatedAt: at(500),
+    });
     expect(await read(now)).toMatchObject({ status: 'resolved', resolvedAt: at(500) });
     expect([(await read(later)).status, (await read(never)).status]).toEqual(['firing', 'firing']);
     expect(await done(over)).toMatchObject([
-      { action: 'resolve', userId: 'system', door: 'system', details: { from: 'firing', to: 'resolved', reason: expect.stringContaining(at(400).toISOString()) } },
+      {
+        action: 'resolve',
+        userId: 'system',
+        door: 'system',
+        details: { from: 'firing', to: 'resolved', reason: expect.stringContaining(at(400).toISOString()) },
+      },
     ]);
     const jobs = await database.takeJobs();
-    expect(jobs.flatMap((job) => job.payload['alertIds']).toSorted()).toEqual([over, now].toSorted());
+    expect(new Set(jobs.flatMap((job) => job.payload['alertIds']))).toEqual(new Set([over, now]));
     expect(await resolveExpired(database.db, at(500), 100)).toBe(0);
   });
 
   it('goes in bites, also when two processes bite at once', async () => {
-    await database.store(Array.from({ length: 30 }, (_, n) => describedSignal({ fingerprint: `f${n}`, expiresAt: at(100) })), at(10));
-    const bites = await Promise.all([resolveExpired(database.db, at(200), 20), resolveExpired(database.db, at(200), 20)]);
+    await database.store(
+      Array.from({ length: 30 }, (_, n) => describedSignal({ fingerprint: `f${n}`, expiresAt: at(100) })),
+      at(10),
+    );
+    const bites = await Promise.all([
+      resolveExpired(database.db, at(200), 20),
+      resolveExpired(database.db, at(200), 20),
+    ]);
     const rest = await resolveExpired(database.db, at(200), 20);
     expect(bites.reduce((a, b) => a + b, 0) + rest).toBe(30);
-    expect(await database.row(`SELECT count(*)::int AS count FROM alert_actions WHERE action = 'resolve'`)).toEqual({ count: 30 });
+    expect(
+      await database.row(`SELECT count(*)::int AS count FROM alert_actions WHERE action = 'resolve'`),
+    ).toEqual({ count: 30 });
   });
 
   it('is over at once when the source is back: nothing was overtaken', async () => {

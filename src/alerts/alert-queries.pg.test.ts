@@ -21,7 +21,9 @@ beforeAll(async () => {
       labels: { team: n % 2 === 0 ? 'even' : 'odd', '\0': 'nul', n: String(n) },
       foldKey: n < 4 ? `ds${n % 2}` : null,
     });
-    await takeIn(database.intake, [signal], at(Math.floor(n / 10)), { source: n % 4 === 0 ? 'alertmanager' : 'grafana' });
+    await takeIn(database.intake, [signal], at(Math.floor(n / 10)), {
+      source: n % 4 === 0 ? 'alertmanager' : 'grafana',
+    });
   }
   const person = { userId: 'ann', door: 'api' } as const;
   await act(database.db, await idOf('f5'), { kind: 'acknowledge' }, person, at(50));
@@ -33,12 +35,16 @@ beforeAll(async () => {
 afterAll(() => database.close());
 
 async function idOf(fingerprint: string): Promise<string> {
-  return (await database.row<{ id: string }>('SELECT id FROM alerts_active WHERE fingerprint = $1', [fingerprint])).id;
+  return (
+    await database.row<{ id: string }>('SELECT id FROM alerts_active WHERE fingerprint = $1', [fingerprint])
+  ).id;
 }
 
 async function found(filter: AlertFilter): Promise<string[]> {
   const page = await listAlerts(database.db, filter, newest, { limit: 200, after: null });
-  return page.items.map((alert) => alert.fingerprint).toSorted((a, b) => Number(a.slice(1)) - Number(b.slice(1)));
+  return page.items
+    .map((alert) => alert.fingerprint)
+    .toSorted((a, b) => Number(a.slice(1)) - Number(b.slice(1)));
 }
 
 const numbers = (fits: (n: number) => boolean): string[] =>
@@ -62,7 +68,11 @@ describe('a filter', () => {
     ['role', { role: ['standalone'] }, numbers(() => true)],
     ['from, inclusive', { from: at(3) }, numbers((n) => n >= 30)],
     ['to, exclusive', { to: at(1) }, numbers((n) => n < 10)],
-    ['all at once', { severity: ['P1'], labels: { team: ['odd'] }, from: at(1), to: at(2), q: 'BASKET' }, ['f11']],
+    [
+      'all at once',
+      { severity: ['P1'], labels: { team: ['odd'] }, from: at(1), to: at(2), q: 'BASKET' },
+      ['f11'],
+    ],
   ])('%s', async (_name, filter, expected) => {
     expect(await found(filter)).toEqual(expected);
   });
@@ -84,7 +94,9 @@ describe('a filter', () => {
   it('looks into the archive only when that is asked for', async () => {
     expect(await found({ status: ['archived'] })).toEqual(['f8']);
     expect(await found({ status: ['archived', 'resolved'] })).toEqual(['f8', 'f9']);
-    const [archived] = (await listAlerts(database.db, { status: ['archived'] }, newest, { limit: 1, after: null })).items;
+    const [archived] = (
+      await listAlerts(database.db, { status: ['archived'] }, newest, { limit: 1, after: null })
+    ).items;
     expect(archived).toMatchObject({ status: 'archived', archivedAt: at(52) });
   });
 
@@ -100,27 +112,35 @@ describe('pages', () => {
     { by, order: 'asc' as const },
     { by, order: 'desc' as const },
   ]);
-  const filters: AlertFilter[] = [{}, { status: ['firing', 'acknowledged', 'escalated', 'resolved', 'archived'] }];
+  const filters: AlertFilter[] = [
+    {},
+    { status: ['firing', 'acknowledged', 'escalated', 'resolved', 'archived'] },
+  ];
 
-  it.each(sorts.flatMap((sort) => filters.map((filter) => ({ sort, filter }))))('$sort $filter show every row once, in order', async ({ sort, filter }) => {
-    const whole = await listAlerts(database.db, filter, sort, { limit: 200, after: null });
-    expect(whole.nextCursor).toBeNull();
-    expect(whole.items).toHaveLength(filter.status === undefined ? 39 : 40);
-    const keys = whole.items.map((alert) => (sort.by === 'severity' ? alert.severity : alert[sort.by].toISOString()) + alert.id);
-    expect(keys).toEqual(sort.order === 'asc' ? keys.toSorted() : keys.toSorted().toReversed());
-    for (const limit of [1, 7, 13]) {
-      const seen: string[] = [];
-      let cursor: string | null = null;
-      do {
-        const after: ReturnType<typeof decodeCursor> = cursor === null ? null : decodeCursor(cursor);
-        const page = await listAlerts(database.db, filter, sort, { limit, after });
-        expect(page.items.length).toBeGreaterThan(0);
-        seen.push(...page.items.map((alert) => alert.id));
-        cursor = page.nextCursor;
-      } while (cursor !== null);
-      expect(seen).toEqual(whole.items.map((alert) => alert.id));
-    }
-  });
+  it.each(sorts.flatMap((sort) => filters.map((filter) => ({ sort, filter }))))(
+    '$sort $filter show every row once, in order',
+    async ({ sort, filter }) => {
+      const whole = await listAlerts(database.db, filter, sort, { limit: 200, after: null });
+      expect(whole.nextCursor).toBeNull();
+      expect(whole.items).toHaveLength(filter.status === undefined ? 39 : 40);
+      const keys = whole.items.map(
+        (alert) => (sort.by === 'severity' ? alert.severity : alert[sort.by].toISOString()) + alert.id,
+      );
+      expect(keys).toEqual(sort.order === 'asc' ? keys.toSorted() : keys.toSorted().toReversed());
+      for (const limit of [1, 7, 13]) {
+        const seen: string[] = [];
+        let cursor: string | null = null;
+        do {
+          const after: ReturnType<typeof decodeCursor> = cursor === null ? null : decodeCursor(cursor);
+          const page = await listAlerts(database.db, filter, sort, { limit, after });
+          expect(page.items.length).toBeGreaterThan(0);
+          seen.push(...page.items.map((alert) => alert.id));
+          cursor = page.nextCursor;
+        } while (cursor !== null);
+        expect(seen).toEqual(whole.items.map((alert) => alert.id));
+      }
+    },
+  );
 
   it('the last one has no successor, also when it is full', async () => {
     const page = await listAlerts(database.db, {}, newest, { limit: 39, after: null });
@@ -130,8 +150,13 @@ describe('pages', () => {
 
   it('do not lose what lies within the same millisecond', async () => {
     const other = await openDomainDatabase(1);
-    await other.store(Array.from({ length: 6 }, (_, n) => describedSignal({ fingerprint: `f${n}` })), at(0));
-    await other.rows(`UPDATE alerts_active SET created_at = created_at + substr(fingerprint, 2)::int * interval '7 microseconds'`);
+    await other.store(
+      Array.from({ length: 6 }, (_, n) => describedSignal({ fingerprint: `f${n}` })),
+      at(0),
+    );
+    await other.rows(
+      `UPDATE alerts_active SET created_at = created_at + substr(fingerprint, 2)::int * interval '7 microseconds'`,
+    );
     const seen: string[] = [];
     let after: ReturnType<typeof decodeCursor> = null;
     for (;;) {
@@ -152,8 +177,14 @@ describe('alerts that share a message', () => {
       { source: 'grafana', tenant: '', foldKey: 'ds0' },
     ] as const;
     // f0 is of another source.
-    expect((await findByFoldKeys(database.db, [...keys])).map((alert) => alert.fingerprint)).toEqual(['f1', 'f2', 'f3']);
-    expect(await findByFoldKeys(database.db, [{ source: 'grafana', tenant: '2', foldKey: 'ds1' }])).toEqual([]);
+    expect((await findByFoldKeys(database.db, [...keys])).map((alert) => alert.fingerprint)).toEqual([
+      'f1',
+      'f2',
+      'f3',
+    ]);
+    expect(await findByFoldKeys(database.db, [{ source: 'grafana', tenant: '2', foldKey: 'ds1' }])).toEqual(
+      [],
+    );
     expect(await findByFoldKeys(database.db, [])).toEqual([]);
   });
 });
@@ -199,10 +230,13 @@ describe('with twenty thousand alerts', () => {
     return plan.map((row) => row['QUERY PLAN']).join('\n');
   }
 
-  const list = (filter: AlertFilter) => planOf(() => listAlerts(large.db, filter, newest, { limit: 50, after: null }));
+  const list = (filter: AlertFilter) =>
+    planOf(() => listAlerts(large.db, filter, newest, { limit: 50, after: null }));
 
   it('a list by status and severity uses their index', async () => {
-    expect(await list({ status: ['firing'], severity: ['P0'] })).toContain('alerts_active_status_severity_created_at_idx');
+    expect(await list({ status: ['firing'], severity: ['P0'] })).toContain(
+      'alerts_active_status_severity_created_at_idx',
+    );
   });
 
   it('a label uses its index', async () => {
@@ -210,7 +244,9 @@ describe('with twenty thousand alerts', () => {
   });
 
   it('a namespace uses its index', async () => {
-    expect(await list({ namespace: ['ns-3'], status: ['firing'] })).toMatch(/alerts_active_namespace_status_idx/);
+    expect(await list({ namespace: ['ns-3'], status: ['firing'] })).toMatch(
+      /alerts_active_namespace_status_idx/,
+    );
   });
 
   it('text uses the trigrams', async () => {
@@ -224,7 +260,9 @@ describe('with twenty thousand alerts', () => {
   });
 
   it('a shared message uses the index over its key', async () => {
-    const plan = await planOf(() => findByFoldKeys(large.db, [{ source: 'grafana', tenant: '', foldKey: 'ds1' }]));
+    const plan = await planOf(() =>
+      findByFoldKeys(large.db, [{ source: 'grafana', tenant: '', foldKey: 'ds1' }]),
+    );
     expect(plan).toContain('alerts_active_fold_key_idx');
   });
 });

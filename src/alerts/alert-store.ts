@@ -1,5 +1,6 @@
 import { type Selectable, sql } from 'kysely';
 import type { Db, Tx } from '../db/pool.ts';
+import { prepared } from '../db/prepared.ts';
 import type { ActionKind, ActionSource, AlertsTable } from '../db/schema.ts';
 import { toStorable } from '../db/text.ts';
 import { newId } from '../lib/ids.ts';
@@ -86,7 +87,7 @@ export async function lockByIds(tx: Tx, ids: string[]): Promise<KnownAlert[]> {
 export async function insertAlerts(tx: Tx, alerts: KnownAlert[]): Promise<Set<string>> {
   if (alerts.length === 0) return new Set();
   const rows = await sql<{ id: string }>`
-    INSERT INTO alerts_active (${columnList})
+    ${prepared} INSERT INTO alerts_active (${columnList})
     SELECT ${columnList} FROM json_to_recordset(${JSON.stringify(alerts.map(toRowJson))}::json) AS r (${recordType})
     ORDER BY source, tenant, fingerprint
     ON CONFLICT (source, tenant, fingerprint) DO NOTHING
@@ -150,7 +151,7 @@ export async function audit(db: Db | Tx, entries: AuditEntry[]): Promise<void> {
     created_at: entry.at,
   }));
   await sql`
-    INSERT INTO alert_actions (id, alert_id, incident_id, user_id, action, details, source, created_at)
+    ${prepared} INSERT INTO alert_actions (id, alert_id, incident_id, user_id, action, details, source, created_at)
     SELECT id, alert_id, incident_id, user_id, action, details, source, created_at
     FROM json_to_recordset(${JSON.stringify(rows, storableStrings)}::json)
       AS r (id uuid, alert_id uuid, incident_id uuid, user_id text, action action_kind, details jsonb, source action_source, created_at timestamptz)`.execute(

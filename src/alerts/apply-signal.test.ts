@@ -25,11 +25,23 @@ function feed(
 
 /** Firing since 0 s (heard at 10 s), resolved at 300 s (heard at 310 s). */
 const overAlert = (parts: Partial<KnownAlert> = {}): KnownAlert =>
-  knownAlert({ status: 'resolved', resolvedAt: at(300), resolveReceivedAt: at(310), updatedAt: at(310), ...parts });
+  knownAlert({
+    status: 'resolved',
+    resolvedAt: at(300),
+    resolveReceivedAt: at(310),
+    updatedAt: at(310),
+    ...parts,
+  });
 
 describe('a firing report', () => {
   it('of something new makes an alert, with what the report says', () => {
-    const signal = describedSignal({ foldKey: 'ds1', mute: 'heartbeat', traceId: 'abc', traceIds: ['abc'], expiresAt: at(400) });
+    const signal = describedSignal({
+      foldKey: 'ds1',
+      mute: 'heartbeat',
+      traceId: 'abc',
+      traceIds: ['abc'],
+      expiresAt: at(400),
+    });
     const { kind, after } = feed(undefined, signal, at(10));
     expect(kind).toBe('created');
     expect(after).toMatchObject({
@@ -88,7 +100,10 @@ describe('a firing report', () => {
 
   it('keeps the trace ids of before when it names none', () => {
     const known = knownAlert({ traceId: 'abc', traceIds: ['abc', 'def'] });
-    expect(feed(known, describedSignal(), at(70)).after).toMatchObject({ traceId: 'abc', traceIds: ['abc', 'def'] });
+    expect(feed(known, describedSignal(), at(70)).after).toMatchObject({
+      traceId: 'abc',
+      traceIds: ['abc', 'def'],
+    });
     const other = describedSignal({ traceId: '123', traceIds: ['123'] });
     expect(feed(known, other, at(70)).after).toMatchObject({ traceId: '123', traceIds: ['123'] });
   });
@@ -110,7 +125,9 @@ describe('a firing report', () => {
   });
 
   it('that arrives out of order does not turn "last seen" back', () => {
-    expect(feed(knownAlert({ lastSeenAt: at(100) }), describedSignal(), at(50)).after?.lastSeenAt).toEqual(at(100));
+    expect(feed(knownAlert({ lastSeenAt: at(100) }), describedSignal(), at(50)).after?.lastSeenAt).toEqual(
+      at(100),
+    );
   });
 
   it.each([
@@ -129,7 +146,9 @@ describe('a firing report', () => {
     expect(kind).toBe('changed');
     expect(after).toMatchObject({ mute: null, updatedAt: at(70) });
     const told = knownAlert({ severity: 'P4' });
-    expect(feed(told, describedSignal({ severity: 'P4', mute: 'severity-none' }), at(70)).kind).toBe('changed');
+    expect(feed(told, describedSignal({ severity: 'P4', mute: 'severity-none' }), at(70)).kind).toBe(
+      'changed',
+    );
   });
 
   it('neither raises nor lowers a severity that a person chose', () => {
@@ -142,8 +161,15 @@ describe('a firing report', () => {
   });
 
   it('leaves an acknowledged alert acknowledged, by the same person, also when it changes', () => {
-    const seen = { status: 'acknowledged', acknowledgedAt: at(40), acknowledgedBy: 'ann@example.org' } as const;
-    for (const signal of [describedSignal(), describedSignal({ severity: 'P0', title: 'Worse', startsAt: at(60) })]) {
+    const seen = {
+      status: 'acknowledged',
+      acknowledgedAt: at(40),
+      acknowledgedBy: 'ann@example.org',
+    } as const;
+    for (const signal of [
+      describedSignal(),
+      describedSignal({ severity: 'P0', title: 'Worse', startsAt: at(60) }),
+    ]) {
       expect(feed(knownAlert(seen), signal, at(70)).after).toMatchObject(seen);
     }
   });
@@ -153,11 +179,18 @@ describe('a firing report', () => {
     const second = feed(first, describedSignal({ startsAt: at(14) }), at(24));
     const third = feed(second.after, describedSignal({ startsAt: at(0) }), at(70));
     expect([second.kind, third.kind]).toEqual(['repeated', 'repeated']);
-    expect(third.after).toMatchObject({ episode: 1, occurrences: 3, startsAt: at(0), latestStartsAt: at(14) });
+    expect(third.after).toMatchObject({
+      episode: 1,
+      occurrences: 3,
+      startsAt: at(0),
+      latestStartsAt: at(14),
+    });
     // One twin sees the end a moment before the other: the alert ends once.
     const end = feed(third.after, resolvedSignal({ startsAt: at(0), endsAt: at(300) }), at(310));
     expect(end.kind).toBe('resolved');
-    expect(feed(end.after, resolvedSignal({ startsAt: at(14), endsAt: at(301) }), at(325)).kind).toBe('ignored');
+    expect(feed(end.after, resolvedSignal({ startsAt: at(14), endsAt: at(301) }), at(325)).kind).toBe(
+      'ignored',
+    );
     // And the slower twin's last firing report comes after it.
     expect(feed(end.after, describedSignal({ startsAt: at(14) }), at(325)).kind).toBe('ignored');
   });
@@ -275,13 +308,17 @@ describe('a resolved report', () => {
 
   it('brings its annotations, and takes none away when it has none', () => {
     const known = knownAlert();
-    expect(feed(known, resolvedSignal({ annotations: {} }), at(310)).after?.annotations).toEqual(known.annotations);
+    expect(feed(known, resolvedSignal({ annotations: {} }), at(310)).after?.annotations).toEqual(
+      known.annotations,
+    );
     const annotations = { grafana_state_reason: 'Updated' };
     expect(feed(known, resolvedSignal({ annotations }), at(310)).after?.annotations).toEqual(annotations);
   });
 
   it('cannot end it in the future', () => {
-    expect(feed(knownAlert(), resolvedSignal({ endsAt: at(9_000) }), at(310)).after?.resolvedAt).toEqual(at(310));
+    expect(feed(knownAlert(), resolvedSignal({ endsAt: at(9_000) }), at(310)).after?.resolvedAt).toEqual(
+      at(310),
+    );
   });
 
   it('of something never seen firing opens nothing', () => {
@@ -300,7 +337,11 @@ describe('a resolved report', () => {
   const late: [string, Partial<DescribedSignal>, SignalEffect['kind']][] = [
     ['that ended before the present episode began is late', { startsAt: at(0), endsAt: at(299) }, 'ignored'],
     ['that ended as the present episode began ends it', { startsAt: at(0), endsAt: at(300) }, 'resolved'],
-    ['that ended after the present episode began ends it, whatever start it names', { startsAt: at(0), endsAt: at(301) }, 'resolved'],
+    [
+      'that ended after the present episode began ends it, whatever start it names',
+      { startsAt: at(0), endsAt: at(301) },
+      'resolved',
+    ],
     ['without a usable end, of an earlier start, is late', { startsAt: at(0), endsAt: null }, 'ignored'],
     ['without a usable end, of this start, ends it', { startsAt: at(300), endsAt: null }, 'resolved'],
     ['without a usable end, of a later start, ends it', { startsAt: at(301), endsAt: null }, 'resolved'],
@@ -314,7 +355,9 @@ describe('a resolved report', () => {
   it('that is late also when the newer start came without a resolve between', () => {
     const flapped = feed(knownAlert(), describedSignal({ startsAt: at(200) }), at(210)).after;
     expect(feed(flapped, resolvedSignal({ startsAt: at(0), endsAt: at(150) }), at(220)).kind).toBe('ignored');
-    expect(feed(flapped, resolvedSignal({ startsAt: at(200), endsAt: at(250) }), at(260)).kind).toBe('resolved');
+    expect(feed(flapped, resolvedSignal({ startsAt: at(200), endsAt: at(250) }), at(260)).kind).toBe(
+      'resolved',
+    );
   });
 
   it('says why its source ended it when the condition need not have changed', () => {
@@ -330,71 +373,85 @@ describe('a resolved report', () => {
 type Step = { signal: DescribedSignal; waitSeconds: number; incidentStillOpen: boolean };
 
 const steps = fc.array(
-  fc.record({
-    firing: fc.boolean(),
-    startsAt: fc.option(fc.integer({ min: -300, max: 900 })),
-    endsAt: fc.option(fc.integer({ min: -300, max: 1_200 })),
-    severity: fc.constantFrom<Severity>('P1', 'P2', 'P3'),
-    title: fc.constantFrom('A', 'B'),
-    waitSeconds: fc.constantFrom(0, 0.001, 1, 30, 59.999, 60, 61, 600),
-    incidentStillOpen: fc.boolean(),
-  }).map(({ firing, startsAt, endsAt, severity, title, waitSeconds, incidentStillOpen }): Step => ({
-    waitSeconds,
-    incidentStillOpen,
-    signal: describedSignal({
-      status: firing ? 'firing' : 'resolved',
-      startsAt: startsAt === null ? null : at(startsAt),
-      endsAt: firing || endsAt === null ? null : at(endsAt),
-      severity,
-      title,
-    }),
-  })),
+  fc
+    .record({
+      firing: fc.boolean(),
+      startsAt: fc.option(fc.integer({ min: -300, max: 900 })),
+      endsAt: fc.option(fc.integer({ min: -300, max: 1_200 })),
+      severity: fc.constantFrom<Severity>('P1', 'P2', 'P3'),
+      title: fc.constantFrom('A', 'B'),
+      waitSeconds: fc.constantFrom(0, 0.001, 1, 30, 59.999, 60, 61, 600),
+      incidentStillOpen: fc.boolean(),
+    })
+    .map(({ firing, startsAt, endsAt, severity, title, waitSeconds, incidentStillOpen }): Step => ({
+      waitSeconds,
+      incidentStillOpen,
+      signal: describedSignal({
+        status: firing ? 'firing' : 'resolved',
+        startsAt: startsAt === null ? null : at(startsAt),
+        endsAt: firing || endsAt === null ? null : at(endsAt),
+        severity,
+        title,
+      }),
+    })),
   { maxLength: 40 },
 );
 
 /** A person steps in now and then. */
-function touched(known: KnownAlert | undefined, by: 'nobody' | 'acknowledge' | 'pin', now: Date): KnownAlert | undefined {
+function touched(
+  known: KnownAlert | undefined,
+  by: 'nobody' | 'acknowledge' | 'pin',
+  now: Date,
+): KnownAlert | undefined {
   if (known === undefined || !isOpen(known.status) || by === 'nobody') return known;
-  if (by === 'acknowledge') return { ...known, status: 'acknowledged', acknowledgedAt: now, acknowledgedBy: 'ann' };
+  if (by === 'acknowledge')
+    return { ...known, status: 'acknowledged', acknowledgedAt: now, acknowledgedBy: 'ann' };
   return { ...known, status: 'escalated', severity: 'P0', severityPinned: true };
 }
 
 describe('any stream of reports', () => {
   it('keeps the alert sound at every step', () => {
     fc.assert(
-      fc.property(steps, fc.infiniteStream(fc.constantFrom('nobody', 'nobody', 'acknowledge', 'pin')), (stream, people) => {
-        let known: KnownAlert | undefined;
-        let now = 10;
-        for (const { signal, waitSeconds, incidentStillOpen } of stream) {
-          now += waitSeconds;
-          const before = touched(known, people.next().value ?? 'nobody', at(now));
-          const { kind, after } = feed(before, signal, at(now), incidentStillOpen);
-          known = after;
-          if (after === undefined) {
-            expect([kind, before]).toEqual(['ignored', undefined]);
-            continue;
+      fc.property(
+        steps,
+        fc.infiniteStream(fc.constantFrom('nobody', 'nobody', 'acknowledge', 'pin')),
+        (stream, people) => {
+          let known: KnownAlert | undefined;
+          let now = 10;
+          for (const { signal, waitSeconds, incidentStillOpen } of stream) {
+            now += waitSeconds;
+            const before = touched(known, people.next().value ?? 'nobody', at(now));
+            const { kind, after } = feed(before, signal, at(now), incidentStillOpen);
+            known = after;
+            if (after === undefined) {
+              expect([kind, before]).toEqual(['ignored', undefined]);
+              continue;
+            }
+            // Resolved in every respect, or in none.
+            const over = after.status === 'resolved';
+            expect([after.resolvedAt !== null, after.resolveReceivedAt !== null]).toEqual([over, over]);
+            if (over) expect(after.expiresAt).toBeNull();
+            expect(isOpen(after.status) || over).toBe(true);
+            expect(after.startsAt.getTime()).toBeLessThanOrEqual(after.latestStartsAt.getTime());
+            if (before === undefined) continue;
+            expect([after.id, after.createdAt]).toEqual([before.id, before.createdAt]);
+            expect(after.episode - before.episode).toBe(kind === 'refired' ? 1 : 0);
+            expect(after.lastSeenAt.getTime()).toBeGreaterThanOrEqual(before.lastSeenAt.getTime());
+            expect(after.occurrences - before.occurrences).toBe(
+              kind === 'ignored' || kind === 'resolved' ? 0 : 1,
+            );
+            if (kind === 'ignored') expect(after).toBe(before);
+            // What a person did stays until the episode ends.
+            if (kind === 'repeated' || kind === 'changed') {
+              expect(after.status).toBe(before.status);
+              expect(after.acknowledgedBy).toBe(before.acknowledgedBy);
+              if (before.severityPinned)
+                expect([after.severity, after.severityPinned]).toEqual([before.severity, true]);
+              expect(after.incidentId).toBe(before.incidentId);
+            }
           }
-          // Resolved in every respect, or in none.
-          const over = after.status === 'resolved';
-          expect([after.resolvedAt !== null, after.resolveReceivedAt !== null]).toEqual([over, over]);
-          if (over) expect(after.expiresAt).toBeNull();
-          expect(isOpen(after.status) || over).toBe(true);
-          expect(after.startsAt.getTime()).toBeLessThanOrEqual(after.latestStartsAt.getTime());
-          if (before === undefined) continue;
-          expect([after.id, after.createdAt]).toEqual([before.id, before.createdAt]);
-          expect(after.episode - before.episode).toBe(kind === 'refired' ? 1 : 0);
-          expect(after.lastSeenAt.getTime()).toBeGreaterThanOrEqual(before.lastSeenAt.getTime());
-          expect(after.occurrences - before.occurrences).toBe(kind === 'ignored' || kind === 'resolved' ? 0 : 1);
-          if (kind === 'ignored') expect(after).toBe(before);
-          // What a person did stays until the episode ends.
-          if (kind === 'repeated' || kind === 'changed') {
-            expect(after.status).toBe(before.status);
-            expect(after.acknowledgedBy).toBe(before.acknowledgedBy);
-            if (before.severityPinned) expect([after.severity, after.severityPinned]).toEqual([before.severity, true]);
-            expect(after.incidentId).toBe(before.incidentId);
-          }
-        }
-      }),
+        },
+      ),
     );
   });
 
@@ -420,7 +477,10 @@ describe('any stream of reports', () => {
   });
 
   it('ends as the truth does when old reports come in between, as long as none is a minute late', () => {
-    const phase = fc.record({ firingS: fc.integer({ min: 60, max: 600 }), quietS: fc.integer({ min: 3, max: 55 }) });
+    const phase = fc.record({
+      firingS: fc.integer({ min: 60, max: 600 }),
+      quietS: fc.integer({ min: 3, max: 55 }),
+    });
     const history = fc.record({
       phases: fc.array(phase, { minLength: 1, maxLength: 5 }),
       stillFiring: fc.boolean(),

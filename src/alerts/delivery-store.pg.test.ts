@@ -15,7 +15,9 @@ const day = (date: string): Date => new Date(`${date}T12:00:00.000Z`);
 
 /** Where each stored delivery lies, by the time it was received. */
 const places = (): Promise<{ place: string; received: Date }[]> =>
-  database.rows('SELECT tableoid::regclass::text AS place, received_at AS received FROM deliveries ORDER BY received_at');
+  database.rows(
+    'SELECT tableoid::regclass::text AS place, received_at AS received FROM deliveries ORDER BY received_at',
+  );
 
 async function deliver(receivedAt: Date): Promise<void> {
   const result = await database.intake.submit(intakeRequest([describedSignal()], receivedAt));
@@ -42,7 +44,11 @@ describe('partitions of raw deliveries', () => {
     await deliver(new Date('2026-02-27T00:00:00.000Z'));
     await deliver(new Date('2026-02-28T23:59:59.999Z'));
     await deliver(new Date('2026-03-01T00:00:00.000Z'));
-    expect((await places()).map((row) => row.place)).toEqual(['deliveries_20260227', 'deliveries_20260228', 'deliveries_20260301']);
+    expect((await places()).map((row) => row.place)).toEqual([
+      'deliveries_20260227',
+      'deliveries_20260228',
+      'deliveries_20260301',
+    ]);
   });
 
   it('are dropped whole when their day is past retention; the rest stays', async () => {
@@ -52,7 +58,9 @@ describe('partitions of raw deliveries', () => {
     await deliver(day('2026-01-01'));
     expect(await maintainPartitions(database.db, day('2026-03-15'), 14)).toEqual({ dropped: [] });
     expect((await places()).map((row) => row.place)).toEqual(['deliveries_20260301', 'deliveries_20260302']);
-    expect(await maintainPartitions(database.db, day('2026-03-16'), 14)).toEqual({ dropped: ['deliveries_20260301'] });
+    expect(await maintainPartitions(database.db, day('2026-03-16'), 14)).toEqual({
+      dropped: ['deliveries_20260301'],
+    });
     expect((await places()).map((row) => row.place)).toEqual(['deliveries_20260302']);
     expect(await partitions()).not.toContain('deliveries_20260301');
   });
@@ -75,8 +83,16 @@ describe('partitions of raw deliveries', () => {
   it('can be looked after by several processes at once', async () => {
     const rounds = Array.from({ length: 5 }, () => maintainPartitions(database.db, day('2026-03-01'), 14));
     await Promise.all(rounds);
-    await Promise.all(Array.from({ length: 5 }, () => maintainPartitions(database.db, day('2026-04-01'), 14)));
-    expect(await partitions()).toEqual(['deliveries_20260401', 'deliveries_20260402', 'deliveries_20260403', 'deliveries_20260404', 'deliveries_default']);
+    await Promise.all(
+      Array.from({ length: 5 }, () => maintainPartitions(database.db, day('2026-04-01'), 14)),
+    );
+    expect(await partitions()).toEqual([
+      'deliveries_20260401',
+      'deliveries_20260402',
+      'deliveries_20260403',
+      'deliveries_20260404',
+      'deliveries_default',
+    ]);
   });
 });
 

@@ -34,7 +34,8 @@ const signalOf = (fingerprint: string, parts: Partial<DescribedSignal> = {}): De
 
 /** Requests that were written by one transaction share its number. */
 const commits = async (): Promise<number> =>
-  (await database.row<{ count: number }>('SELECT count(DISTINCT xmin::text)::int AS count FROM deliveries')).count;
+  (await database.row<{ count: number }>('SELECT count(DISTINCT xmin::text)::int AS count FROM deliveries'))
+    .count;
 
 const audits = (): Promise<{ action: string; details: Record<string, unknown> }[]> =>
   database.rows('SELECT action, details FROM alert_actions ORDER BY created_at, id');
@@ -44,7 +45,9 @@ const poison = (): DescribedSignal => signalOf('poison', { tenant: randomBytes(2
 
 describe('requests that come together', () => {
   it('share one commit and get their own answers', async () => {
-    const requests = Array.from({ length: 50 }, (_, n) => intakeRequest([signalOf(`f${n}`), signalOf(`g${n}`)], at(10)));
+    const requests = Array.from({ length: 50 }, (_, n) =>
+      intakeRequest([signalOf(`f${n}`), signalOf(`g${n}`)], at(10)),
+    );
     const results = await Promise.all(requests.map((request) => database.intake.submit(request)));
     expect(await commits()).toBe(1);
     for (const [n, result] of results.entries()) {
@@ -62,7 +65,9 @@ describe('requests that come together', () => {
 
   it('that come just as the last one is answered do not wait for the next to come', async () => {
     for (let n = 0; n < 20; n += 1) {
-      expect(await takeIn(database.intake, [signalOf(`f${n}`)], at(10))).toMatchObject([{ outcome: 'created' }]);
+      expect(await takeIn(database.intake, [signalOf(`f${n}`)], at(10))).toMatchObject([
+        { outcome: 'created' },
+      ]);
     }
     expect(await commits()).toBe(20);
   });
@@ -70,7 +75,9 @@ describe('requests that come together', () => {
   it('that come while a commit is under way share the next one', async () => {
     const first = database.intake.submit(intakeRequest([signalOf('a')], at(10)));
     await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
-    const others = ['b', 'c', 'd'].map((name) => database.intake.submit(intakeRequest([signalOf(name)], at(10))));
+    const others = ['b', 'c', 'd'].map((name) =>
+      database.intake.submit(intakeRequest([signalOf(name)], at(10))),
+    );
     await Promise.all([first, ...others]);
     expect(await commits()).toBe(2);
   });
@@ -79,11 +86,35 @@ describe('requests that come together', () => {
     const intake = anotherIntake({ queuedAlerts: 100, alertsPerCommit: 4 });
     const sizes = [3, 3, 1, 9, 1];
     const requests = sizes.map((size, n) =>
-      intakeRequest(Array.from({ length: size }, (_, k) => signalOf(`${n}-${k}`)), at(10)),
+      intakeRequest(
+        Array.from({ length: size }, (_, k) => signalOf(`${n}-${k}`)),
+        at(10),
+      ),
     );
     await Promise.all(requests.map((request) => intake.submit(request)));
     expect(await commits()).toBe(4);
     expect(intake.queuedAlerts).toBe(0);
+  });
+
+  it('about the same alert are judged in their order, also when the first of them takes long', async () => {
+    await database.store([signalOf('slow')], at(5));
+    const holder = new pg.Client({ connectionString: database.url });
+    await holder.connect();
+    try {
+      await holder.query('BEGIN');
+      await holder.query(`SELECT FROM alerts_active WHERE fingerprint = 'slow' FOR UPDATE`);
+      const firing = takeIn(database.intake, [signalOf('slow'), signalOf('f')], at(10));
+      await blocked(1);
+      const resolved = takeIn(database.intake, [resolvedSignal({ fingerprint: 'f' })], at(310));
+      // Time enough for the second to be stored, were it not kept back.
+      const other = anotherIntake();
+      for (const name of ['a', 'b', 'c']) await takeIn(other, [signalOf(name)], at(10));
+      await holder.query('COMMIT');
+      expect(await firing).toMatchObject([{ outcome: 'updated' }, { outcome: 'created' }]);
+      expect(await resolved).toMatchObject([{ outcome: 'resolved' }]);
+    } finally {
+      await holder.end();
+    }
   });
 
   it('are judged in their order: firing, resolved and firing again of one alert in one commit', async () => {
@@ -92,7 +123,11 @@ describe('requests that come together', () => {
       story.map((signal, n) => database.intake.submit(intakeRequest([signal], at(10 + n)))),
     );
     expect(await commits()).toBe(1);
-    expect(results.map((result) => result.ok && result.results[0]?.outcome)).toEqual(['created', 'resolved', 'updated']);
+    expect(results.map((result) => result.ok && result.results[0]?.outcome)).toEqual([
+      'created',
+      'resolved',
+      'updated',
+    ]);
     expect(await database.row('SELECT status, episode, occurrences FROM alerts_active')).toEqual({
       status: 'firing',
       episode: 2,
@@ -105,7 +140,11 @@ describe('requests that come together', () => {
   });
 
   it('may name an alert many times: it is one row', async () => {
-    const results = await takeIn(database.intake, Array.from({ length: 20 }, () => signalOf('f')), at(10));
+    const results = await takeIn(
+      database.intake,
+      Array.from({ length: 20 }, () => signalOf('f')),
+      at(10),
+    );
     expect(results.map((entry) => entry.outcome)).toEqual(['created', ...Array(19).fill('updated')]);
     expect(new Set(results.map((entry) => entry.id)).size).toBe(1);
     expect(await database.row('SELECT occurrences FROM alerts_active')).toEqual({ occurrences: 20 });
@@ -117,7 +156,11 @@ describe('identity', () => {
     await takeIn(database.intake, [signalOf('f'), signalOf('f', { tenant: '2' }), signalOf('g')], at(10));
     await takeIn(database.intake, [signalOf('f')], at(11), { source: 'alertmanager' });
     await takeIn(database.intake, [signalOf('f')], at(12));
-    expect(await database.rows('SELECT source, tenant, fingerprint, occurrences FROM alerts_active ORDER BY 1, 2, 3')).toEqual([
+    expect(
+      await database.rows(
+        'SELECT source, tenant, fingerprint, occurrences FROM alerts_active ORDER BY 1, 2, 3',
+      ),
+    ).toEqual([
       { source: 'alertmanager', tenant: '', fingerprint: 'f', occurrences: 1 },
       { source: 'grafana', tenant: '', fingerprint: 'f', occurrences: 2 },
       { source: 'grafana', tenant: '', fingerprint: 'g', occurrences: 1 },
@@ -127,9 +170,17 @@ describe('identity', () => {
 
   it('of hostile fingerprints is kept apart, and half characters do not trap the intake', async () => {
     const names = ['a\0', 'a', 'a\uFDD00', '__proto__', 'a"],["', 'half\uD800', 'half\uFFFD', 'half\uDC00'];
-    const results = await takeIn(database.intake, names.map((name) => signalOf(name)), at(10));
+    const results = await takeIn(
+      database.intake,
+      names.map((name) => signalOf(name)),
+      at(10),
+    );
     expect(new Set(results.map((entry) => entry.id)).size).toBe(6);
-    const again = await takeIn(database.intake, names.map((name) => signalOf(name)), at(11));
+    const again = await takeIn(
+      database.intake,
+      names.map((name) => signalOf(name)),
+      at(11),
+    );
     expect(again.map((entry) => entry.id)).toEqual(results.map((entry) => entry.id));
     expect(again.every((entry) => entry.outcome === 'updated')).toBe(true);
   });
@@ -143,8 +194,18 @@ describe('two processes', () => {
       // Overlapping, and in crossing orders.
       const mine = round % 2 === 0 ? names : names.toReversed();
       return [
-        database.intake.submit(intakeRequest(mine.slice(round).map((name) => signalOf(name)), at(10))),
-        other.submit(intakeRequest(mine.toReversed().map((name) => signalOf(name)), at(10))),
+        database.intake.submit(
+          intakeRequest(
+            mine.slice(round).map((name) => signalOf(name)),
+            at(10),
+          ),
+        ),
+        other.submit(
+          intakeRequest(
+            mine.toReversed().map((name) => signalOf(name)),
+            at(10),
+          ),
+        ),
       ];
     });
     const results = await Promise.all(rounds.flat());
@@ -161,7 +222,9 @@ describe('two processes', () => {
     expect(created).toBe(40);
     expect([...ids.values()].every((set) => set.size === 1)).toBe(true);
     const reports = results.reduce((sum, result) => sum + (result.ok ? result.results.length : 0), 0);
-    expect(await database.row('SELECT count(*)::int AS rows, sum(occurrences)::int AS seen FROM alerts_active')).toEqual({
+    expect(
+      await database.row('SELECT count(*)::int AS rows, sum(occurrences)::int AS seen FROM alerts_active'),
+    ).toEqual({
       rows: 40,
       seen: reports,
     });
@@ -198,7 +261,9 @@ describe('two processes', () => {
       `INSERT INTO incidents (id, title, severity, opened_by, created_at, updated_at) VALUES ($1, 'x', 'P1', 'system', now(), now())`,
       ['01993f00-0000-7000-8000-0000000000aa'],
     );
-    await database.rows('UPDATE alerts_active SET incident_id = $1', ['01993f00-0000-7000-8000-0000000000aa']);
+    await database.rows('UPDATE alerts_active SET incident_id = $1', [
+      '01993f00-0000-7000-8000-0000000000aa',
+    ]);
     const closer = new pg.Client({ connectionString: database.url });
     await closer.connect();
     try {
@@ -213,7 +278,10 @@ describe('two processes', () => {
     } finally {
       await closer.end();
     }
-    expect(await database.row('SELECT status, incident_id FROM alerts_active')).toEqual({ status: 'firing', incident_id: null });
+    expect(await database.row('SELECT status, incident_id FROM alerts_active')).toEqual({
+      status: 'firing',
+      incident_id: null,
+    });
   });
 
   it('a deadlock costs a try, not an alert', async () => {
@@ -222,7 +290,9 @@ describe('two processes', () => {
     await other.connect();
     try {
       await other.query(`SET deadlock_timeout = '10s'`);
-      await database.rows(`ALTER DATABASE ${new URL(database.url).pathname.slice(1)} SET deadlock_timeout = '20ms'`);
+      await database.rows(
+        `ALTER DATABASE ${new URL(database.url).pathname.slice(1)} SET deadlock_timeout = '20ms'`,
+      );
       const intake = anotherIntake();
       await other.query('BEGIN');
       await other.query(`SELECT FROM alerts_active WHERE fingerprint = 'z' FOR UPDATE`);
@@ -233,7 +303,10 @@ describe('two processes', () => {
       await crossing;
       await other.query('COMMIT');
       expect(await submitted).toMatchObject([{ outcome: 'updated' }, { outcome: 'updated' }]);
-      expect(await database.rows('SELECT occurrences FROM alerts_active')).toEqual([{ occurrences: 2 }, { occurrences: 2 }]);
+      expect(await database.rows('SELECT occurrences FROM alerts_active')).toEqual([
+        { occurrences: 2 },
+        { occurrences: 2 },
+      ]);
     } finally {
       await other.end();
     }
@@ -261,7 +334,9 @@ describe('what the database refuses', () => {
       intakeRequest([signalOf('d')], at(10)),
     ];
     const results = await Promise.all(requests.map((request) => database.intake.submit(request)));
-    const outcomes = results.map((result) => (result.ok ? result.results.map((entry) => entry.outcome) : result.reason));
+    const outcomes = results.map((result) =>
+      result.ok ? result.results.map((entry) => entry.outcome) : result.reason,
+    );
     expect(outcomes).toEqual([['created'], ['created', 'rejected', 'created'], ['created']]);
     const [, poisoned] = results;
     if (poisoned?.ok !== true) throw new Error('refused');
@@ -269,7 +344,10 @@ describe('what the database refuses', () => {
     expect(await database.rows('SELECT fingerprint FROM alerts_active ORDER BY 1')).toEqual(
       ['a', 'b', 'c', 'd'].map((fingerprint) => ({ fingerprint })),
     );
-    const { outcome } = await database.row<{ outcome: unknown }>('SELECT outcome FROM deliveries WHERE id = $1', [poisoned.deliveryId]);
+    const { outcome } = await database.row<{ outcome: unknown }>(
+      'SELECT outcome FROM deliveries WHERE id = $1',
+      [poisoned.deliveryId],
+    );
     expect(outcome).toMatchObject({ created: 2, rejected: 1, remarks: [{ index: 1, outcome: 'rejected' }] });
     expect(await database.row('SELECT count(*)::int AS count FROM deliveries')).toEqual({ count: 3 });
   });
@@ -289,8 +367,13 @@ describe('what the database refuses', () => {
         IF nextval('tries') = 1 THEN RAISE EXCEPTION 'refused' USING ERRCODE = '22000'; END IF;
         RAISE EXCEPTION 'going down' USING ERRCODE = '57P01';
       END $$`);
-    await database.rows('CREATE TRIGGER spoil BEFORE INSERT ON alerts_active FOR EACH ROW EXECUTE FUNCTION spoil()');
-    expect(await database.intake.submit(intakeRequest([signalOf('f')], at(10)))).toEqual({ ok: false, reason: 'unavailable' });
+    await database.rows(
+      'CREATE TRIGGER spoil BEFORE INSERT ON alerts_active FOR EACH ROW EXECUTE FUNCTION spoil()',
+    );
+    expect(await database.intake.submit(intakeRequest([signalOf('f')], at(10)))).toEqual({
+      ok: false,
+      reason: 'unavailable',
+    });
     expect(await takeIn(database.intake, [signalOf('g')], at(11))).toMatchObject([{ outcome: 'created' }]);
   });
 
@@ -301,12 +384,17 @@ describe('what the database refuses', () => {
         IF NEW.fingerprint = 'f' THEN RAISE EXCEPTION 'a bug' USING ERRCODE = 'XX000'; END IF;
         RETURN NEW;
       END $$`);
-    await database.rows('CREATE TRIGGER spoil BEFORE INSERT ON alerts_active FOR EACH ROW EXECUTE FUNCTION spoil()');
+    await database.rows(
+      'CREATE TRIGGER spoil BEFORE INSERT ON alerts_active FOR EACH ROW EXECUTE FUNCTION spoil()',
+    );
     const [broken, fine] = await Promise.allSettled([
       database.intake.submit(intakeRequest([signalOf('f')], at(10))),
       database.intake.submit(intakeRequest([signalOf('g')], at(10))),
     ]);
-    expect(broken).toMatchObject({ status: 'rejected', reason: expect.objectContaining({ message: 'a bug' }) });
+    expect(broken).toMatchObject({
+      status: 'rejected',
+      reason: expect.objectContaining({ message: 'a bug' }),
+    });
     expect(fine).toMatchObject({ status: 'fulfilled', value: { ok: true } });
   });
 });
@@ -315,7 +403,12 @@ describe('limits', () => {
   it('a full queue refuses at once, and takes again when there is room', async () => {
     const intake = anotherIntake({ queuedAlerts: 3, alertsPerCommit: 10 });
     const submit = (...names: string[]): ReturnType<Intake['submit']> =>
-      intake.submit(intakeRequest(names.map((name) => signalOf(name)), at(10)));
+      intake.submit(
+        intakeRequest(
+          names.map((name) => signalOf(name)),
+          at(10),
+        ),
+      );
     const taken = [submit('a', 'b'), submit('c')];
     expect(await submit('d')).toEqual({ ok: false, reason: 'full' });
     expect(await Promise.all(taken)).toMatchObject([{ ok: true }, { ok: true }]);
@@ -329,39 +422,65 @@ describe('limits', () => {
     const taken = [empty(), empty()];
     expect(intake.queuedAlerts).toBe(2);
     expect(await empty()).toEqual({ ok: false, reason: 'full' });
-    expect(await Promise.all(taken)).toMatchObject([{ ok: true, results: [] }, { ok: true, results: [] }]);
+    expect(await Promise.all(taken)).toMatchObject([
+      { ok: true, results: [] },
+      { ok: true, results: [] },
+    ]);
     expect(await database.row('SELECT count(*)::int AS count FROM deliveries')).toEqual({ count: 2 });
   });
 
   it('a request larger than the queue is taken while nothing else waits', async () => {
     const intake = anotherIntake({ queuedAlerts: 2, alertsPerCommit: 2 });
     const names = ['a', 'b', 'c', 'd', 'e'];
-    expect(await takeIn(intake, names.map((name) => signalOf(name)), at(10))).toHaveLength(5);
+    expect(
+      await takeIn(
+        intake,
+        names.map((name) => signalOf(name)),
+        at(10),
+      ),
+    ).toHaveLength(5);
   });
 
   it('stopping takes nothing more and finishes what was taken', async () => {
     const intake = anotherIntake();
-    const taken = Array.from({ length: 5 }, (_, n) => intake.submit(intakeRequest([signalOf(`f${n}`)], at(10))));
+    const taken = Array.from({ length: 5 }, (_, n) =>
+      intake.submit(intakeRequest([signalOf(`f${n}`)], at(10))),
+    );
     const stopped = intake.stop();
-    expect(await intake.submit(intakeRequest([signalOf('late')], at(10)))).toEqual({ ok: false, reason: 'stopping' });
+    expect(await intake.submit(intakeRequest([signalOf('late')], at(10)))).toEqual({
+      ok: false,
+      reason: 'stopping',
+    });
     const within = { claim: () => Promise.resolve(), store: () => Promise.resolve() };
-    expect(await intake.submitWith(intakeRequest([signalOf('late')], at(10)), within)).toEqual({ ok: false, reason: 'stopping' });
+    expect(await intake.submitWith(intakeRequest([signalOf('late')], at(10)), within)).toEqual({
+      ok: false,
+      reason: 'stopping',
+    });
     await stopped;
     // Stopped means stored: nothing is left to wait for.
     expect(await database.row('SELECT count(*)::int AS count FROM alerts_active')).toEqual({ count: 5 });
-    expect(await Promise.all(taken)).toMatchObject(Array(5).fill({ ok: true }));
+    expect(await Promise.all(taken)).toMatchObject(taken.map(() => ({ ok: true })));
   });
 
   it('a database that is away is said at once, to everybody who waits', async () => {
     const pool = openPool({ url: 'postgres://nobody@127.0.0.1:1/nothing', size: 1, purpose: 'test' });
-    const intake = new Intake({ db: pool.db, limits: { queuedAlerts: 100, alertsPerCommit: 10 }, observe: () => undefined });
-    const results = await Promise.all(['a', 'b'].map((name) => intake.submit(intakeRequest([signalOf(name)], at(10)))));
+    const intake = new Intake({
+      db: pool.db,
+      limits: { queuedAlerts: 100, alertsPerCommit: 10 },
+      observe: () => undefined,
+    });
+    const results = await Promise.all(
+      ['a', 'b'].map((name) => intake.submit(intakeRequest([signalOf(name)], at(10)))),
+    );
     expect(results).toEqual([
       { ok: false, reason: 'unavailable' },
       { ok: false, reason: 'unavailable' },
     ]);
     const within = { claim: () => Promise.resolve(), store: () => Promise.resolve() };
-    expect(await intake.submitWith(intakeRequest([signalOf('a')], at(10)), within)).toEqual({ ok: false, reason: 'unavailable' });
+    expect(await intake.submitWith(intakeRequest([signalOf('a')], at(10)), within)).toEqual({
+      ok: false,
+      reason: 'unavailable',
+    });
     await pool.close();
   });
 });
@@ -388,12 +507,27 @@ describe('what is stored', () => {
     });
     const [result] = await takeIn(database.intake, [signal], at(10));
     const [alert] = await findAlerts(database.db, [result?.id ?? '']);
-    for (const name of ['tenant', 'fingerprint', 'labels', 'annotations', 'title', 'description', 'namespace', 'stateReason', 'foldKey', 'links', 'values', 'traceIds'] as const) {
+    for (const name of [
+      'tenant',
+      'fingerprint',
+      'labels',
+      'annotations',
+      'title',
+      'description',
+      'namespace',
+      'stateReason',
+      'foldKey',
+      'links',
+      'values',
+      'traceIds',
+    ] as const) {
       expect(alert?.[name], name).toEqual(signal[name]);
     }
     expect(Object.hasOwn(alert?.labels ?? {}, '__proto__')).toBe(true);
     // Reported once more it is known, and equal to what is stored.
-    expect(await takeIn(database.intake, [signal], at(20))).toMatchObject([{ outcome: 'updated', id: result?.id }]);
+    expect(await takeIn(database.intake, [signal], at(20))).toMatchObject([
+      { outcome: 'updated', id: result?.id },
+    ]);
     expect(await audits()).toHaveLength(1);
   });
 
@@ -406,17 +540,26 @@ describe('what is stored', () => {
   });
 
   it('is the raw delivery, byte for byte', async () => {
-    const bodies = [Buffer.from('{}'), Buffer.from([0, 255, 254, 0, 10]), Buffer.alloc(0), randomBytes(700), Buffer.from('{"a": "ü\\u0000"} '.repeat(5_000))];
+    const bodies = [
+      Buffer.from('{}'),
+      Buffer.from([0, 255, 254, 0, 10]),
+      Buffer.alloc(0),
+      randomBytes(700),
+      Buffer.from('{"a": "ü\\u0000"} '.repeat(5_000)),
+    ];
     const requests = bodies.map((body, n): IntakeRequest =>
-      intakeRequest([signalOf(`f${n}`)], at(10), { raw: { contentType: 'application/json', headers: { 'x-a': 'ü"\\' }, body } }),
+      intakeRequest([signalOf(`f${n}`)], at(10), {
+        raw: { contentType: 'application/json', headers: { 'x-a': 'ü"\\' }, body },
+      }),
     );
     for (const [n, request] of requests.entries()) {
       const result = await database.intake.submit(request);
       if (!result.ok) throw new Error(result.reason);
-      const row = await database.row<{ body: Buffer; body_encoding: 'zstd' | 'identity'; body_bytes: number }>(
-        'SELECT * FROM deliveries WHERE id = $1',
-        [result.deliveryId],
-      );
+      const row = await database.row<{
+        body: Buffer;
+        body_encoding: 'zstd' | 'identity';
+        body_bytes: number;
+      }>('SELECT * FROM deliveries WHERE id = $1', [result.deliveryId]);
       expect(originalBody(row).equals(bodies[n] ?? Buffer.alloc(0))).toBe(true);
       expect(row).toMatchObject({
         body_bytes: bodies[n]?.length,
@@ -433,7 +576,11 @@ describe('what is stored', () => {
 
   it('is why: an audit row with every decision and where it came from', async () => {
     const decisions = describedSignal().decisions;
-    const [first] = await takeIn(database.intake, [signalOf('x'), signalOf('f', { stateReason: 'NoData' })], at(10));
+    const [first] = await takeIn(
+      database.intake,
+      [signalOf('x'), signalOf('f', { stateReason: 'NoData' })],
+      at(10),
+    );
     expect(first?.outcome).toBe('created');
     const [, row] = await database.rows<Record<string, unknown>>('SELECT * FROM alert_actions ORDER BY id');
     const { id: deliveryId } = await database.row<{ id: string }>('SELECT id FROM deliveries');
@@ -448,13 +595,18 @@ describe('what is stored', () => {
         sender: 'token:test',
         severity: 'P2',
         stateReason: 'NoData',
-        decisions: [...decisions, { stage: 'dedup', outcome: 'created', reason: 'first report of this fingerprint' }],
+        decisions: [
+          ...decisions,
+          { stage: 'dedup', outcome: 'created', reason: 'first report of this fingerprint' },
+        ],
       },
     });
   });
 
   it('is an unknown resolve in the delivery only, with the reason', async () => {
-    expect(await takeIn(database.intake, [resolvedSignal()], at(310))).toMatchObject([{ outcome: 'ignored', reason: expect.stringContaining('never seen firing') }]);
+    expect(await takeIn(database.intake, [resolvedSignal()], at(310))).toMatchObject([
+      { outcome: 'ignored', reason: expect.stringContaining('never seen firing') },
+    ]);
     expect(await database.row('SELECT count(*)::int AS count FROM alerts_active')).toEqual({ count: 0 });
     expect(await audits()).toEqual([]);
     expect(await database.takeJobs()).toEqual([]);
@@ -465,14 +617,18 @@ describe('what is stored', () => {
     });
   });
 
-  it('together with something of the caller\'s, or not at all', async () => {
+  it("together with something of the caller's, or not at all", async () => {
     const within = (store: () => Promise<void>) => ({ claim: () => Promise.resolve(), store });
     const failing = within(() => Promise.reject(new Error('no')));
-    await expect(database.intake.submitWith(intakeRequest([signalOf('f')], at(10)), failing)).rejects.toThrow('no');
+    await expect(database.intake.submitWith(intakeRequest([signalOf('f')], at(10)), failing)).rejects.toThrow(
+      'no',
+    );
     expect(await database.row('SELECT count(*)::int AS count FROM alerts_active')).toEqual({ count: 0 });
     expect(await database.row('SELECT count(*)::int AS count FROM deliveries')).toEqual({ count: 0 });
     const fine = within(() => Promise.resolve());
-    expect(await database.intake.submitWith(intakeRequest([signalOf('f')], at(10)), fine)).toMatchObject({ ok: true });
+    expect(await database.intake.submitWith(intakeRequest([signalOf('f')], at(10)), fine)).toMatchObject({
+      ok: true,
+    });
   });
 });
 
@@ -489,9 +645,11 @@ describe('repeats', () => {
       await single.store(again, at(10 + round));
     }
     expect(await single.takeJobs()).toEqual([]);
-    expect(await single.rows('SELECT DISTINCT occurrences, last_seen_at, updated_at, expires_at FROM alerts_active')).toEqual([
-      { occurrences: 6, last_seen_at: at(15), updated_at: at(10), expires_at: at(305) },
-    ]);
+    expect(
+      await single.rows(
+        'SELECT DISTINCT occurrences, last_seen_at, updated_at, expires_at FROM alerts_active',
+      ),
+    ).toEqual([{ occurrences: 6, last_seen_at: at(15), updated_at: at(10), expires_at: at(305) }]);
     expect(await single.row('SELECT count(*)::int AS count FROM alert_actions')).toEqual({ count: 4 });
     const hot = await vi.waitFor(async () => {
       // Since PostgreSQL 15; before, the collector is told when a transaction ends.
@@ -508,7 +666,13 @@ describe('repeats', () => {
   it('with new text are stored, still without telling anybody', async () => {
     const [id = ''] = await database.store([signalOf('f')], at(10));
     await database.takeJobs();
-    for (const parts of [{ description: 'now 5 s' }, { values: { A: 5 } }, { namespace: 'shop-2' }, { foldKey: 'ds' }, { traceIds: ['abc'], traceId: 'abc' }]) {
+    for (const parts of [
+      { description: 'now 5 s' },
+      { values: { A: 5 } },
+      { namespace: 'shop-2' },
+      { foldKey: 'ds' },
+      { traceIds: ['abc'], traceId: 'abc' },
+    ]) {
       await takeIn(database.intake, [signalOf('f', parts)], at(20));
       const [alert] = await findAlerts(database.db, [id]);
       expect(alert).toMatchObject(parts);
@@ -519,8 +683,14 @@ describe('repeats', () => {
 
   it('never take back what a person did', async () => {
     await database.store([signalOf('f')], at(10));
-    await database.rows(`UPDATE alerts_active SET status = 'acknowledged', acknowledged_by = 'ann', severity = 'P0', severity_pinned = true`);
-    await takeIn(database.intake, [signalOf('f', { severity: 'P4', description: 'new' }), signalOf('f')], at(20));
+    await database.rows(
+      `UPDATE alerts_active SET status = 'acknowledged', acknowledged_by = 'ann', severity = 'P0', severity_pinned = true`,
+    );
+    await takeIn(
+      database.intake,
+      [signalOf('f', { severity: 'P4', description: 'new' }), signalOf('f')],
+      at(20),
+    );
     expect(await database.row('SELECT status, acknowledged_by, severity FROM alerts_active')).toEqual({
       status: 'acknowledged',
       acknowledged_by: 'ann',
@@ -531,7 +701,12 @@ describe('repeats', () => {
 
 describe('jobs', () => {
   it('tell who listens what changed, the urgent first and apart', async () => {
-    const signals = [signalOf('a', { severity: 'P3' }), signalOf('b', { severity: 'P0' }), signalOf('c', { severity: 'P1' }), signalOf('d', { severity: 'P4' })];
+    const signals = [
+      signalOf('a', { severity: 'P3' }),
+      signalOf('b', { severity: 'P0' }),
+      signalOf('c', { severity: 'P1' }),
+      signalOf('d', { severity: 'P4' }),
+    ];
     const [a, b, c, d] = await database.store(signals, at(10));
     const jobs = await database.takeJobs();
     expect(jobs.map(({ task, payload, priority }) => [task, payload, priority])).toEqual([
@@ -541,7 +716,10 @@ describe('jobs', () => {
   });
 
   it('are cut into pieces when a storm comes in', async () => {
-    await database.store(Array.from({ length: 450 }, (_, n) => signalOf(`f${n}`)), at(10));
+    await database.store(
+      Array.from({ length: 450 }, (_, n) => signalOf(`f${n}`)),
+      at(10),
+    );
     const sizes = (await database.takeJobs()).map((job) => (job.payload['alertIds'] as string[]).length);
     expect(sizes).toEqual([200, 200, 50]);
   });
@@ -549,11 +727,14 @@ describe('jobs', () => {
 
 describe('heartbeats', () => {
   it('are noted per source and tenant, the newest time', async () => {
-    const beat = (parts: Partial<DescribedSignal> = {}): DescribedSignal => signalOf('watchdog', { mute: 'heartbeat', ...parts });
+    const beat = (parts: Partial<DescribedSignal> = {}): DescribedSignal =>
+      signalOf('watchdog', { mute: 'heartbeat', ...parts });
     await takeIn(database.intake, [beat(), beat({ tenant: '2' }), beat()], at(100));
     await takeIn(database.intake, [beat()], at(50));
     await takeIn(database.intake, [beat({ status: 'resolved', endsAt: at(200) }), signalOf('f')], at(200));
-    expect(await database.rows('SELECT source, tenant, last_seen_at FROM source_heartbeats ORDER BY tenant')).toEqual([
+    expect(
+      await database.rows('SELECT source, tenant, last_seen_at FROM source_heartbeats ORDER BY tenant'),
+    ).toEqual([
       { source: 'grafana', tenant: '', last_seen_at: at(100) },
       { source: 'grafana', tenant: '2', last_seen_at: at(100) },
     ]);

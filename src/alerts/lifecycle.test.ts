@@ -1,12 +1,23 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Severity, type Status, openStatuses, severities, statuses } from './alert.ts';
-import { escalation, isGraver, isOpen, lifecycle, type LifecycleEvent, oneLevelUp, transition } from './lifecycle.ts';
+import {
+  escalation,
+  isGraver,
+  isOpen,
+  lifecycle,
+  type LifecycleEvent,
+  oneLevelUp,
+  transition,
+} from './lifecycle.ts';
 
 const events = Object.keys(lifecycle) as LifecycleEvent[];
 
 /** What each event does in each status, written down once more: `=` is "already", `x` is forbidden. */
-const expected: Record<LifecycleEvent, [firing: string, acknowledged: string, escalated: string, resolved: string, archived: string]> = {
+const expected: Record<
+  LifecycleEvent,
+  [firing: string, acknowledged: string, escalated: string, resolved: string, archived: string]
+> = {
   fire: ['=', '=', '=', 'firing', 'x'],
   acknowledge: ['acknowledged', '=', 'acknowledged', 'x', 'x'],
   escalate: ['escalated', 'escalated', 'escalated', 'x', 'x'],
@@ -17,12 +28,18 @@ const expected: Record<LifecycleEvent, [firing: string, acknowledged: string, es
 };
 
 describe('the lifecycle table', () => {
-  const cells = events.flatMap((event) => statuses.map((status, place) => [event, status, expected[event][place] ?? ''] as const));
+  const cells = events.flatMap((event) =>
+    statuses.map((status, place) => [event, status, expected[event][place] ?? ''] as const),
+  );
 
   it.each(cells)('%s on %s: %s', (event, status, then) => {
     const step = transition(status, event);
     if (then === '=') expect(step).toEqual({ kind: 'already' });
-    else if (then === 'x') expect(step).toMatchObject({ kind: 'forbidden', reason: expect.stringMatching(/^the alert is .{10,}/) });
+    else if (then === 'x')
+      expect(step).toMatchObject({
+        kind: 'forbidden',
+        reason: expect.stringMatching(/^the alert is .{10,}/),
+      });
     else expect(step).toEqual({ kind: 'changed', status: then });
   });
 
@@ -37,24 +54,28 @@ describe('the lifecycle table', () => {
 
   it('never leaves the archive, and leaves "resolved" only by firing or into the archive', () => {
     fc.assert(
-      fc.property(fc.constantFrom(...statuses), fc.array(fc.constantFrom(...events), { maxLength: 30 }), (start, sequence) => {
-        let status: Status = start;
-        for (const event of sequence) {
-          const step = transition(status, event);
-          if (step.kind !== 'changed') continue;
-          expect(statuses).toContain(step.status);
-          if (status === 'archived') expect.fail('an archived alert changed');
-          if (status === 'resolved' && step.status !== 'resolved') {
-            expect([event, step.status]).toBeOneOf([
-              ['fire', 'firing'],
-              ['archive', 'archived'],
-            ]);
+      fc.property(
+        fc.constantFrom(...statuses),
+        fc.array(fc.constantFrom(...events), { maxLength: 30 }),
+        (start, sequence) => {
+          let status: Status = start;
+          for (const event of sequence) {
+            const step = transition(status, event);
+            if (step.kind !== 'changed') continue;
+            expect(statuses).toContain(step.status);
+            if (status === 'archived') expect.fail('an archived alert changed');
+            if (status === 'resolved' && step.status !== 'resolved') {
+              expect([event, step.status]).toBeOneOf([
+                ['fire', 'firing'],
+                ['archive', 'archived'],
+              ]);
+            }
+            // Only a resolve ends it, so nothing gets archived that was open a moment before.
+            if (step.status === 'archived') expect(status).toBe('resolved');
+            status = step.status;
           }
-          // Only a resolve ends it, so nothing gets archived that was open a moment before.
-          if (step.status === 'archived') expect(status).toBe('resolved');
-          status = step.status;
-        }
-      }),
+        },
+      ),
     );
   });
 
@@ -78,9 +99,21 @@ describe('severities', () => {
 });
 
 describe('an escalation', () => {
-  const rules: [string, { status: Status; severity: Severity }, Severity | undefined, ReturnType<typeof escalation>['kind'], Severity?][] = [
+  const rules: [
+    string,
+    { status: Status; severity: Severity },
+    Severity | undefined,
+    ReturnType<typeof escalation>['kind'],
+    Severity?,
+  ][] = [
     ['goes one level up without a wish', { status: 'firing', severity: 'P3' }, undefined, 'changed', 'P2'],
-    ['of an acknowledged alert takes it back to work', { status: 'acknowledged', severity: 'P2' }, undefined, 'changed', 'P1'],
+    [
+      'of an acknowledged alert takes it back to work',
+      { status: 'acknowledged', severity: 'P2' },
+      undefined,
+      'changed',
+      'P1',
+    ],
     ['can be made again', { status: 'escalated', severity: 'P2' }, undefined, 'changed', 'P1'],
     ['goes straight to the wish', { status: 'firing', severity: 'P4' }, 'P0', 'changed', 'P0'],
     ['at P0 still raises the status', { status: 'firing', severity: 'P0' }, undefined, 'changed', 'P0'],
@@ -116,7 +149,8 @@ describe('an escalation', () => {
           }
           for (let times = 0; times < 6; times += 1) {
             const step = escalation(alert, undefined);
-            if (step.kind === 'changed') alert = { status: step.status, severity: step.severity ?? alert.severity };
+            if (step.kind === 'changed')
+              alert = { status: step.status, severity: step.severity ?? alert.severity };
           }
           expect(alert).toEqual({ status: 'escalated', severity: 'P0' });
         },

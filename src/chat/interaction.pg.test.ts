@@ -1,9 +1,10 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { at, describedSignal, resolvedSignal } from '../../test/support/alerts.ts';
 import { type DomainDatabase, openDomainDatabase } from '../../test/support/domain-database.ts';
 import { actionsOf, findAlerts, type StoredAlert } from '../alerts/alert-queries.ts';
 import { act } from '../alerts/actions.ts';
 import type { DescribedSignal } from '../alerts/describe.ts';
+import { storeInbound } from '../db/inbound-store.ts';
 import { newId } from '../lib/ids.ts';
 import type { ChatDesk, ChatInteraction, DeskAnswer } from './chat-desk.ts';
 import { handleInteraction } from './interaction.ts';
@@ -47,15 +48,19 @@ let nowS: number;
 let observed: string[];
 let unlinkedUsers: 'act' | 'read';
 
-beforeEach(async () => {
+beforeAll(async () => {
   database = await openDomainDatabase();
+});
+
+afterAll(() => database.close());
+
+beforeEach(async () => {
+  await database.reset();
   desk = new FakeDesk();
   nowS = 100;
   observed = [];
   unlinkedUsers = 'act';
 });
-
-afterEach(() => database.close());
 
 type Button = Extract<ChatInteraction, { kind: 'button' }>;
 type Note = Extract<ChatInteraction, { kind: 'note-submitted' }>;
@@ -70,29 +75,29 @@ const button = (alertId: string, actionId: string, parts: Partial<Button> = {}):
   ...parts,
 });
 
+/** Stored as the door does it, but for the job. */
 async function arrived(interaction: ChatInteraction): Promise<string> {
-  const id = newId();
-  await database.db
-    .insertInto('inbound_events')
-    .values({
-      id,
-      kind: 'slack.interaction',
-      dedup_key: id,
-      payload: JSON.stringify(interaction),
-      received_at: at(nowS),
-      processed_at: null,
-      outcome: null,
-    })
-    .execute();
-  return id;
+  const event = { kind: 'slack.interaction', dedupKey: newId(), payload: interaction, receivedAt: at(nowS) };
+  return (await storeInbound(database.db, event, () => null)).id;
 }
 
 async function run(eventId: string): Promise<string | null> {
   const incidentPolicy = { autoCreate: [], assignment: [], provider: null, alertUrl: (id: string) => id };
   const observe = (action: string, userId: string): void => void observed.push(`${action} ${userId}`);
-  const deps = { db: database.db, desk, clock: { now: () => at(nowS) }, incidentPolicy, unlinkedUsers, observe };
+  const deps = {
+    db: database.db,
+    desk,
+    clock: { now: () => at(nowS) },
+    incidentPolicy,
+    unlinkedUsers,
+    observe,
+  };
   await handleInteraction(deps, eventId, new AbortController().signal);
-  return (await database.row<{ outcome: string | null }>('SELECT outcome FROM inbound_events WHERE id = $1', [eventId])).outcome;
+  return (
+    await database.row<{ outcome: string | null }>('SELECT outcome FROM inbound_events WHERE id = $1', [
+      eventId,
+    ])
+  ).outcome;
 }
 
 const press = async (interaction: ChatInteraction): Promise<string | null> => run(await arrived(interaction));
@@ -109,7 +114,8 @@ async function read(id: string): Promise<StoredAlert> {
   return alert;
 }
 
-const done = async (alertId: string) => (await actionsOf(database.db, { alertId })).filter((entry) => entry.action !== 'create');
+const done = async (alertId: string) =>
+  (await actionsOf(database.db, { alertId })).filter((entry) => entry.action !== 'create');
 
 describe('a button', () => {
   it.each<[string, Partial<StoredAlert>, string]>([
@@ -134,26 +140,51 @@ describe('a button', () => {
     expect(observed).toEqual([`${action} ann@example.org`]);
   });
 
-  it.each(['alert_acknowledge', 'alert_resolve'])('%s a second time says quietly who was first, and when', async (actionId) => {
-    const id = await newAlert();
-    await press(button(id, actionId));
-    await database.takeJobs();
-    nowS = 200;
-    await press(button(id, actionId, { userId: 'U2' }));
-    expect(desk.told).toEqual([{ channelId: 'C1', userId: 'U2', text: expect.stringMatching(/already .*by Name of U1 at 2026-11-20 08:01 UTC/) }]);
-    expect(await done(id)).toHaveLength(1);
-    expect(await database.takeJobs()).toEqual([]);
-    expect(observed).toHaveLength(1);
-  });
+  it.each(['alert_acknowledge', 'alert_resolve'])(
+    '%s a second time says quietly who was first, and when',
+    async (actionId) => {
+      const id = await newAlert();
+      await press(button(id, actionId));
+      await database.takeJobs();
+      nowS = 200;
+      await press(button(id, actionId, { userId: 'U2' }));
+      expect(desk.told).toEqual([
+        {
+          channelId: 'C1',
+          userId: 'U2',
+          text: expect.stringMatching(/already .*by Name of U1 at 2026-11-20 08:01 UTC/),
+        },
+      ]);
+      expect(await done(id)).toHaveLength(1);
+      expect(await database.takeJobs()).toEqual([]);
+      expect(observed).toHaveLength(1);
+    },
+  );
 
   it('alert_escalate pressed twice goes up one level; pressed again later, one more', async () => {
     const id = await newAlert({ severity: 'P3' });
     const first = await arrived(button(id, 'alert_escalate'));
     nowS = 100.3;
     const second = await arrived(button(id, 'alert_escalate'));
-    await Promise.all([run(first), run(second)]);
+    // Both jobs are at it before either of them has done anything.
+    const holder = await database.pool.connect();
+    await holder.query('BEGIN');
+    await holder.query('SELECT FROM alerts_active FOR UPDATE');
+    const both = [run(first), run(second)];
+    await vi.waitFor(
+      async () => {
+        const waiting = await database.row<{ count: number }>(
+          `SELECT count(*)::int AS count FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+        );
+        expect(waiting.count).toBe(2);
+      },
+      { interval: 5, timeout: 5_000 },
+    );
+    await holder.query('COMMIT');
+    holder.release();
+    await Promise.all(both);
     expect((await read(id)).severity).toBe('P2');
-    expect(desk.told).toMatchObject([{ text: expect.stringMatching(/already escalated: by Name of U1/) }]);
+    expect(desk.told).toMatchObject([{ text: expect.stringMatching(/already escalated: by Name of U1 at/) }]);
     nowS = 110;
     await press(button(id, 'alert_escalate', { userId: 'U2' }));
     expect((await read(id)).severity).toBe('P1');
@@ -173,23 +204,32 @@ describe('a button', () => {
     const id = await newAlert();
     await database.store([resolvedSignal()], at(50));
     await press(button(id, 'alert_acknowledge'));
-    expect(desk.told).toMatchObject([{ text: expect.stringMatching(/^Nothing was changed: the alert is resolved/) }]);
+    expect(desk.told).toMatchObject([
+      { text: expect.stringMatching(/^Nothing was changed: the alert is resolved/) },
+    ]);
     expect((await read(id)).status).toBe('resolved');
   });
 
-  it('on a resolve that came from the source names the source\'s audit row, not a person', async () => {
+  it("on a resolve that came from the source names the source's audit row, not a person", async () => {
     const id = await newAlert();
     await database.store([resolvedSignal()], at(50));
     await press(button(id, 'alert_resolve'));
-    expect(desk.told).toMatchObject([{ text: 'This alert is already resolved: by source:grafana at 2026-11-20 08:00 UTC.' }]);
+    expect(desk.told).toMatchObject([
+      { text: 'This alert is already resolved: by source:grafana at 2026-11-20 08:00 UTC.' },
+    ]);
   });
 
   it('alert_create_incident opens one; the second time there is one', async () => {
     const id = await newAlert({ severity: 'P4' });
     expect(await press(button(id, 'alert_create_incident'))).toMatch(/^incident .* opened$/);
     await press(button(id, 'alert_create_incident', { userId: 'U2' }));
-    expect(await database.row('SELECT count(*)::int AS count, min(opened_by) AS by FROM incidents')).toEqual({ count: 1, by: 'ann@example.org' });
-    expect(desk.told).toMatchObject([{ userId: 'U2', text: 'There is an open incident for this alert already.' }]);
+    expect(await database.row('SELECT count(*)::int AS count, min(opened_by) AS by FROM incidents')).toEqual({
+      count: 1,
+      by: 'ann@example.org',
+    });
+    expect(desk.told).toMatchObject([
+      { userId: 'U2', text: 'There is an open incident for this alert already.' },
+    ]);
   });
 
   it('alert_create_incident on an alert that is over opens none', async () => {
@@ -202,7 +242,9 @@ describe('a button', () => {
   it('alert_add_note opens the dialog before anything else is asked', async () => {
     const id = await newAlert();
     expect(await press(button(id, 'alert_add_note'))).toBe('dialog opened');
-    expect(desk.modals).toEqual([{ triggerId: 't1', alertId: id, title: 'Basket is slow', channelId: 'C1', messageTs: '17.1' }]);
+    expect(desk.modals).toEqual([
+      { triggerId: 't1', alertId: id, title: 'Basket is slow', channelId: 'C1', messageTs: '17.1' },
+    ]);
     expect(desk.profiles).toEqual([]);
     desk.modalAnswer = { ok: false, code: 'expired_trigger_id', detail: '' };
     await press(button(id, 'alert_add_note'));
@@ -217,7 +259,9 @@ describe('a button', () => {
 
   it('of an alert nobody knows, or nobody ever knew, says so', async () => {
     for (const alertId of [newId(), 'no uuid', '']) await press(button(alertId, 'alert_acknowledge'));
-    expect(desk.told.map((message) => message.text)).toEqual(Array(3).fill('This alert is not known here any more.'));
+    expect(desk.told.map((message) => message.text)).toEqual(
+      Array(3).fill('This alert is not known here any more.'),
+    );
   });
 
   it('of an archived alert says so, dialog or not', async () => {
@@ -226,14 +270,20 @@ describe('a button', () => {
     await press(button(id, 'alert_acknowledge'));
     await press(button(id, 'alert_add_note'));
     expect(desk.modals).toEqual([]);
-    expect(desk.told.map((message) => message.text)).toEqual(['This alert is archived already.', 'This alert is archived; archived alerts take no notes.']);
+    expect(desk.told.map((message) => message.text)).toEqual([
+      'This alert is archived already.',
+      'This alert is archived; archived alerts take no notes.',
+    ]);
   });
 
   it('that is not known is answered', async () => {
     const id = await newAlert();
     await press(button(id, 'alert_dance'));
     await press(button(id, 'constructor'));
-    expect(desk.told).toMatchObject([{ text: 'This button is not known here.' }, { text: 'This button is not known here.' }]);
+    expect(desk.told).toMatchObject([
+      { text: 'This button is not known here.' },
+      { text: 'This button is not known here.' },
+    ]);
     expect(await done(id)).toEqual([]);
   });
 
@@ -242,7 +292,9 @@ describe('a button', () => {
     desk.ephemeralAnswer = { ok: false, code: 'channel_not_found', detail: '' };
     await press(button(id, 'alert_acknowledge'));
     await press(button(id, 'alert_acknowledge'));
-    expect(desk.responded).toMatchObject([{ url: 'https://hooks.example.org/r1', text: expect.stringContaining('already') }]);
+    expect(desk.responded).toMatchObject([
+      { url: 'https://hooks.example.org/r1', text: expect.stringContaining('already') },
+    ]);
   });
 });
 
@@ -251,8 +303,10 @@ describe('a note', () => {
 
   it('is kept in the name of the person', async () => {
     const id = await newAlert();
-    expect(await press(note(id, 'disk is full <!channel>'))).toBe('note done');
-    expect(await done(id)).toMatchObject([{ action: 'note', userId: 'ann@example.org', details: { text: 'disk is full <!channel>' } }]);
+    expect(await press(note(id, 'disk\0 is full <!channel>'))).toBe('note done');
+    expect(await done(id)).toMatchObject([
+      { action: 'note', userId: 'ann@example.org', details: { text: 'disk\0 is full <!channel>' } },
+    ]);
     expect(await read(id)).toMatchObject({ status: 'firing', updatedAt: at(100) });
   });
 });
@@ -282,7 +336,14 @@ describe('the job', () => {
   });
 
   it('of an event that is not there is over', async () => {
-    const deps = { db: database.db, desk, clock: { now: () => at(1) }, incidentPolicy: { autoCreate: [], assignment: [], provider: null, alertUrl: (id: string) => id }, unlinkedUsers, observe: () => undefined };
+    const deps = {
+      db: database.db,
+      desk,
+      clock: { now: () => at(1) },
+      incidentPolicy: { autoCreate: [], assignment: [], provider: null, alertUrl: (id: string) => id },
+      unlinkedUsers,
+      observe: () => undefined,
+    };
     await handleInteraction(deps, newId(), new AbortController().signal);
     expect(desk.told).toEqual([]);
   });

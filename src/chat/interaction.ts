@@ -2,6 +2,7 @@ import { type Actor, type ActionResult, type AlertAction, actWithin } from '../a
 import { actionsOf, findAlerts, type StoredAlert } from '../alerts/alert-queries.ts';
 import { lockByIds } from '../alerts/alert-store.ts';
 import type { Db } from '../db/pool.ts';
+import { fromStorableJson } from '../db/text.ts';
 import { type IncidentPolicy, openForAlert } from '../incidents/open.ts';
 import type { Clock } from '../lib/clock.ts';
 import { isUuid } from '../lib/ids.ts';
@@ -34,7 +35,7 @@ export async function handleInteraction(
     .where('id', '=', eventId)
     .executeTakeFirst();
   if (event === undefined || event.processed_at !== null) return;
-  const interaction = event.payload as ChatInteraction;
+  const interaction = fromStorableJson(event.payload) as ChatInteraction;
   const outcome = await perform(deps, interaction, event.received_at, signal);
   await deps.db
     .updateTable('inbound_events')
@@ -123,7 +124,7 @@ const actions: Record<string, AlertAction> = {
 
 function actionFor(interaction: ChatInteraction): AlertAction | null {
   if (interaction.kind === 'note-submitted') return { kind: 'note', text: interaction.text };
-  return actions[interaction.actionId] ?? null;
+  return Object.hasOwn(actions, interaction.actionId) ? (actions[interaction.actionId] ?? null) : null;
 }
 
 async function openNote(

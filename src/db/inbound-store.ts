@@ -1,5 +1,5 @@
 import type { Db } from './pool.ts';
-import { toStorable } from './text.ts';
+import { toStorable, toStorableJson } from './text.ts';
 import { enqueue, type Job } from '../jobs/enqueue.ts';
 import { newId } from '../lib/ids.ts';
 
@@ -20,9 +20,7 @@ export async function storeInbound(
         id: newId(),
         kind: event.kind,
         dedup_key: toStorable(event.dedupKey),
-        payload: JSON.stringify(event.payload, (_key, value: unknown) =>
-          typeof value === 'string' ? toStorable(value) : value,
-        ),
+        payload: toStorableJson(event.payload),
         received_at: event.receivedAt,
         processed_at: null,
         outcome: null,

@@ -34,7 +34,13 @@ describe('a cursor', () => {
 });
 
 describe('a page', () => {
-  const cut = (rows: number[], limit: number) => toPage(rows, limit, (row) => row * 10, (row) => ({ ...position, id: String(row) }));
+  const cut = (rows: number[], limit: number) =>
+    toPage(
+      rows,
+      limit,
+      (row) => row * 10,
+      (row) => ({ ...position, id: String(row) }),
+    );
 
   it('has no successor when nothing more was read, also when it is full', () => {
     expect(cut([], 3)).toEqual({ items: [], nextCursor: null });

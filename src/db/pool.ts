@@ -1,5 +1,6 @@
 import { Kysely, PostgresDialect, type Transaction } from 'kysely';
 import pg from 'pg';
+import { preparing } from './prepared.ts';
 import type { Database } from './schema.ts';
 
 /** Reads, and writes that need no transaction of several statements. */
@@ -39,7 +40,7 @@ export function openPool(options: {
   pool.on('error', (error) => options.onError?.(error));
   // So does one that breaks while it is in use; the query that was under way fails by itself.
   pool.on('connect', (client) => client.on('error', (error) => options.onError?.(error)));
-  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
+  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool: preparing(pool) }) });
   return {
     db,
     pool,

@@ -11,7 +11,10 @@ import {
 
 /** Texts in which what needs care is frequent. */
 const nasty = fc.string({
-  unit: fc.oneof(fc.constantFrom('\0', '\uFDD0', '0', '1', '\uD800', '\uDFFF', '😀', '\\', '"'), fc.string({ unit: 'binary', maxLength: 2 })),
+  unit: fc.oneof(
+    fc.constantFrom('\0', '\uFDD0', '0', '1', '\uD800', '\uDFFF', '😀', '\\', '"'),
+    fc.string({ unit: 'binary', maxLength: 2 }),
+  ),
   maxLength: 30,
 });
 

@@ -3,9 +3,19 @@ import { knownAlert } from '../../test/support/alerts.ts';
 import { type AssignmentRule, respondersFor } from './assignment.ts';
 
 const rules: AssignmentRule[] = [
-  { labels: { team: ['shop'] }, severity: ['P0'], responders: [{ type: 'escalation', name: 'Shop, at once' }] },
+  {
+    labels: { team: ['shop'] },
+    severity: ['P0'],
+    responders: [{ type: 'escalation', name: 'Shop, at once' }],
+  },
   { labels: { team: ['shop'] }, responders: [{ type: 'team', name: 'Shop' }] },
-  { namespace: ['kube-*'], responders: [{ type: 'team', id: 'platform-1' }, { type: 'user', name: 'ann@example.org' }] },
+  {
+    namespace: ['kube-*'],
+    responders: [
+      { type: 'team', id: 'platform-1' },
+      { type: 'user', name: 'ann@example.org' },
+    ],
+  },
 ];
 
 describe('who is told of an incident', () => {
@@ -15,7 +25,9 @@ describe('who is told of an incident', () => {
       responders: [{ type: 'escalation', name: 'Shop, at once' }],
       reason: 'line 1 of incidents.assignment fits',
     });
-    expect(respondersFor(knownAlert({ severity: 'P1', labels: shop, namespace: 'kube-system' }), rules)).toEqual({
+    expect(
+      respondersFor(knownAlert({ severity: 'P1', labels: shop, namespace: 'kube-system' }), rules),
+    ).toEqual({
       responders: [{ type: 'team', name: 'Shop' }],
       reason: 'line 2 of incidents.assignment fits',
     });
@@ -23,7 +35,10 @@ describe('who is told of an incident', () => {
   });
 
   it('is left to the provider when no line fits', () => {
-    const nobody = { responders: [], reason: 'no line of incidents.assignment fits: the provider decides who is told' };
+    const nobody = {
+      responders: [],
+      reason: 'no line of incidents.assignment fits: the provider decides who is told',
+    };
     expect(respondersFor(knownAlert({ namespace: 'default' }), rules)).toEqual(nobody);
     expect(respondersFor(knownAlert(), [])).toEqual(nobody);
   });

@@ -29,7 +29,12 @@ const now = at(100);
 
 describe('what alerts mean for their incident', () => {
   it('is nothing while nothing changed', () => {
-    expect(nextState(incident(), [open, over], now)).toEqual({ incident: incident(), commands: [], audits: [], by: 'system' });
+    expect(nextState(incident(), [open, over], now)).toEqual({
+      incident: incident(),
+      commands: [],
+      audits: [],
+      by: 'system',
+    });
   });
 
   it('is nothing when it has none (they were never tied to it)', () => {
@@ -37,13 +42,28 @@ describe('what alerts mean for their incident', () => {
   });
 
   it('is the end when the last of them is over', () => {
-    const person = storedAlert({ id: 'a1', status: 'resolved', resolvedAt: at(95), resolvedBy: 'ann@example.org' });
+    const person = storedAlert({
+      id: 'a1',
+      status: 'resolved',
+      resolvedAt: at(95),
+      resolvedBy: 'ann@example.org',
+    });
     const step = nextState(incident({ status: 'assigned', assignedTo: 'bob' }), [person, over], now);
-    expect(step.incident).toMatchObject({ status: 'resolved', resolvedAt: now, updatedAt: now, assignedTo: 'bob' });
+    expect(step.incident).toMatchObject({
+      status: 'resolved',
+      resolvedAt: now,
+      updatedAt: now,
+      assignedTo: 'bob',
+    });
     expect(step.commands).toEqual([{ kind: 'close', note: 'All alerts are resolved.' }]);
     expect(step.by).toBe('ann@example.org');
     expect(step.audits).toMatchObject([
-      { incidentId: 'i1', alertId: null, action: 'incident_status', details: { from: 'assigned', to: 'resolved' } },
+      {
+        incidentId: 'i1',
+        alertId: null,
+        action: 'incident_status',
+        details: { from: 'assigned', to: 'resolved' },
+      },
     ]);
   });
 
@@ -53,7 +73,9 @@ describe('what alerts mean for their incident', () => {
   });
 
   it('counts as over what is archived, whatever its status says', () => {
-    expect(nextState(incident(), [{ ...open, archivedAt: at(99) }], now).commands).toMatchObject([{ kind: 'close' }]);
+    expect(nextState(incident(), [{ ...open, archivedAt: at(99) }], now).commands).toMatchObject([
+      { kind: 'close' },
+    ]);
   });
 
   it('raises it to the gravest that is open, and never lowers it', () => {
@@ -65,22 +87,45 @@ describe('what alerts mean for their incident', () => {
     expect(nextState(incident(), [open, over], now).commands).toEqual([]);
   });
 
-  it('acknowledges it with the first of them, once, in that person\'s name', () => {
-    const seen = storedAlert({ id: 'a4', severity: 'P2', status: 'acknowledged', acknowledgedAt: at(80), acknowledgedBy: 'ann@example.org' });
+  it("acknowledges it with the first of them, once, in that person's name", () => {
+    const seen = storedAlert({
+      id: 'a4',
+      severity: 'P2',
+      status: 'acknowledged',
+      acknowledgedAt: at(80),
+      acknowledgedBy: 'ann@example.org',
+    });
     const step = nextState(incident(), [open, seen], now);
-    expect(step.incident).toMatchObject({ acknowledgedAt: at(80), acknowledgedBy: 'ann@example.org', status: 'open' });
+    expect(step.incident).toMatchObject({
+      acknowledgedAt: at(80),
+      acknowledgedBy: 'ann@example.org',
+      status: 'open',
+    });
     expect(step.commands).toEqual([{ kind: 'acknowledge' }]);
     expect(step.by).toBe('ann@example.org');
     expect(nextState(step.incident, [open, seen], now).commands).toEqual([]);
   });
 
   it('may be both at once, in a fixed order', () => {
-    const both = storedAlert({ id: 'a5', severity: 'P0', status: 'acknowledged', acknowledgedAt: at(80), acknowledgedBy: 'ann' });
-    expect(nextState(incident(), [both], now).commands.map((command) => command.kind)).toEqual(['set-severity', 'acknowledge']);
+    const both = storedAlert({
+      id: 'a5',
+      severity: 'P0',
+      status: 'acknowledged',
+      acknowledgedAt: at(80),
+      acknowledgedBy: 'ann',
+    });
+    expect(nextState(incident(), [both], now).commands.map((command) => command.kind)).toEqual([
+      'set-severity',
+      'acknowledge',
+    ]);
   });
 
   it('says nothing twice: what it leads to leads no further', () => {
-    for (const alerts of [[open], [open, over], [storedAlert({ severity: 'P0', status: 'acknowledged', acknowledgedBy: 'x', acknowledgedAt: at(1) })]]) {
+    for (const alerts of [
+      [open],
+      [open, over],
+      [storedAlert({ severity: 'P0', status: 'acknowledged', acknowledgedBy: 'x', acknowledgedAt: at(1) })],
+    ]) {
       const step = nextState(incident(), alerts, now);
       expect(nextState(step.incident, alerts, at(200)).commands).toEqual([]);
     }

@@ -13,11 +13,14 @@ const allowed: Record<IncidentStatus, IncidentStatus[]> = {
 };
 
 describe('setting the status of an incident', () => {
-  it.each(all.flatMap((from) => all.filter((to) => to !== from).map((to) => [from, to] as const)))('from %s to %s', (from, to) => {
-    const reason = forbiddenStatus({ status: from, assignedTo: 'ann' }, to);
-    if (allowed[from].includes(to)) expect(reason).toBeNull();
-    else expect(reason).toMatch(/.{10,}/);
-  });
+  it.each(all.flatMap((from) => all.filter((to) => to !== from).map((to) => [from, to] as const)))(
+    'from %s to %s',
+    (from, to) => {
+      const reason = forbiddenStatus({ status: from, assignedTo: 'ann' }, to);
+      if (allowed[from].includes(to)) expect(reason).toBeNull();
+      else expect(reason).toMatch(/.{10,}/);
+    },
+  );
 
   it('"assigned" needs somebody, and says how', () => {
     expect(forbiddenStatus({ status: 'open', assignedTo: null }, 'assigned')).toContain('assignedTo');

@@ -1,9 +1,9 @@
 import { type RawBuilder, type Selectable, sql } from 'kysely';
-import type { Severity } from '../alerts/alert.ts';
+import type { Alert, Severity } from '../alerts/alert.ts';
 import type { Db, Tx } from '../db/pool.ts';
 import { type CursorPosition, type Page, toPage } from '../db/page.ts';
-import type { IncidentStatus, IncidentsTable } from '../db/schema.ts';
-import { toStorable } from '../db/text.ts';
+import type { AlertsTable, IncidentStatus, IncidentsTable } from '../db/schema.ts';
+import { fromStorable, toStorable } from '../db/text.ts';
 import type { Incident } from './incident.ts';
 import { fromIncidentRow } from './incident-store.ts';
 
@@ -25,7 +25,8 @@ export async function listIncidents(
   if (filter.status !== undefined) conditions.push(sql`status = ANY(${filter.status}::incident_status[])`);
   if (filter.severity !== undefined)
     conditions.push(sql`severity = ANY(${filter.severity}::alert_severity[])`);
-  if (filter.assignedTo !== undefined) conditions.push(sql`assigned_to = ANY(${filter.assignedTo}::text[])`);
+  if (filter.assignedTo !== undefined)
+    conditions.push(sql`assigned_to = ANY(${filter.assignedTo.map(toStorable)}::text[])`);
   if (filter.q !== undefined) {
     conditions.push(sql`title ILIKE ${`%${toStorable(filter.q).replaceAll(/[\\%_]/g, String.raw`\$&`)}%`}`);
   }
@@ -47,4 +48,48 @@ export async function findIncidents(db: Db | Tx, ids: string[]): Promise<Inciden
     .where('id', '=', sql<string>`ANY(${ids}::uuid[])`)
     .execute();
   return rows.map(fromIncidentRow);
+}
+
+/** The incidents that any of these alerts belongs to, archived alerts too. */
+export async function incidentIdsOf(db: Db | Tx, alertIds: string[]): Promise<string[]> {
+  if (alertIds.length === 0) return [];
+  const rows = await sql<{ incident_id: string }>`
+    SELECT incident_id FROM alerts_active WHERE id = ANY(${alertIds}::uuid[]) AND incident_id IS NOT NULL
+    UNION SELECT incident_id FROM alerts_archive WHERE id = ANY(${alertIds}::uuid[]) AND incident_id IS NOT NULL`.execute(
+    db,
+  );
+  return rows.rows.map((row) => row.incident_id);
+}
+
+/** An alert as the rules of its incident see it. */
+export type Member = Pick<
+  Alert,
+  'id' | 'incidentId' | 'severity' | 'status' | 'acknowledgedAt' | 'acknowledgedBy' | 'resolvedBy'
+> & { archivedAt: Date | null };
+
+/** All alerts of these incidents, however many: a rule that overlooks one ends an incident too early. Hence few columns. */
+export async function membersOf(db: Db | Tx, incidentIds: string[]): Promise<Member[]> {
+  if (incidentIds.length === 0) return [];
+  const columns = sql.raw(
+    'id, incident_id, severity, status, acknowledged_at, acknowledged_by, resolved_by, created_at',
+  );
+  type Row = Pick<
+    Selectable<AlertsTable>,
+    'id' | 'incident_id' | 'severity' | 'status' | 'acknowledged_at' | 'acknowledged_by' | 'resolved_by'
+  > & { archived_at: Date | null };
+  const rows = await sql<Row>`
+    SELECT ${columns}, NULL::timestamptz AS archived_at FROM alerts_active WHERE incident_id = ANY(${incidentIds}::uuid[])
+    UNION ALL
+    SELECT ${columns}, archived_at FROM alerts_archive WHERE incident_id = ANY(${incidentIds}::uuid[])
+    ORDER BY created_at, id`.execute(db);
+  return rows.rows.map((row) => ({
+    id: row.id,
+    incidentId: row.incident_id,
+    severity: row.severity,
+    status: row.status,
+    acknowledgedAt: row.acknowledged_at,
+    acknowledgedBy: row.acknowledged_by === null ? null : fromStorable(row.acknowledged_by),
+    resolvedBy: row.resolved_by === null ? null : fromStorable(row.resolved_by),
+    archivedAt: row.archived_at,
+  }));
 }

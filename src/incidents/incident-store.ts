@@ -1,7 +1,10 @@
 import { type Selectable, sql } from 'kysely';
+import { lockByIds } from '../alerts/alert-store.ts';
+import type { KnownAlert } from '../alerts/apply-signal.ts';
 import type { Tx } from '../db/pool.ts';
 import type { IncidentsTable } from '../db/schema.ts';
 import { fromStorable, toStorable, toStorableJson } from '../db/text.ts';
+import { priorities } from '../jobs/catalog.ts';
 import { enqueue } from '../jobs/enqueue.ts';
 import { newId } from '../lib/ids.ts';
 import type { Incident } from './incident.ts';
@@ -74,22 +77,51 @@ export async function insertIncidents(tx: Tx, incidents: Incident[]): Promise<vo
     .execute();
 }
 
+/** Incidents with all their active alerts, locked: alerts first, as everywhere. */
+export async function lockWithAlerts(
+  tx: Tx,
+  incidentIds: string[],
+): Promise<{ incidents: Incident[]; alerts: KnownAlert[] }> {
+  const activeIds = async (): Promise<string[]> =>
+    (await membersOf(tx, incidentIds)).flatMap((member) => (member.archivedAt === null ? member.id : []));
+  const alerts = await lockByIds(tx, await activeIds());
+  const incidents = await lockIncidents(tx, incidentIds);
+  // Tied to it before the incident was locked. Out of order, but nobody can tie more to it now; at worst PostgreSQL
+  // ends one of two that wait for each other.
+  const known = new Set(alerts.map((alert) => alert.id));
+  const late = (await activeIds()).filter((id) => !known.has(id));
+  const locked = [...alerts, ...(await lockByIds(tx, late))];
+  const wanted = new Set(incidentIds);
+  return {
+    incidents,
+    alerts: locked.filter((alert) => alert.incidentId !== null && wanted.has(alert.incidentId)),
+  };
+}
+
 /** Writes the parts of locked incidents that we decide ourselves. */
-export async function updateIncident(tx: Tx, incident: Incident): Promise<void> {
-  await tx
-    .updateTable('incidents')
-    .set({
-      title: toStorable(incident.title),
-      severity: incident.severity,
-      status: incident.status,
-      assigned_to: incident.assignedTo === null ? null : toStorable(incident.assignedTo),
-      acknowledged_at: incident.acknowledgedAt,
-      acknowledged_by: incident.acknowledgedBy === null ? null : toStorable(incident.acknowledgedBy),
-      updated_at: incident.updatedAt,
-      resolved_at: incident.resolvedAt,
-    })
-    .where('id', '=', incident.id)
-    .execute();
+export async function updateIncidents(tx: Tx, incidents: Incident[]): Promise<void> {
+  if (incidents.length === 0) return;
+  const rows = incidents.map((incident) => ({
+    id: incident.id,
+    title: toStorable(incident.title),
+    severity: incident.severity,
+    status: incident.status,
+    assigned_to: incident.assignedTo === null ? null : toStorable(incident.assignedTo),
+    acknowledged_at: incident.acknowledgedAt,
+    acknowledged_by: incident.acknowledgedBy === null ? null : toStorable(incident.acknowledgedBy),
+    updated_at: incident.updatedAt,
+    resolved_at: incident.resolvedAt,
+  }));
+  await sql`
+    UPDATE incidents i
+    SET title = r.title, severity = r.severity, status = r.status, assigned_to = r.assigned_to,
+        acknowledged_at = r.acknowledged_at, acknowledged_by = r.acknowledged_by,
+        updated_at = r.updated_at, resolved_at = r.resolved_at
+    FROM json_to_recordset(${JSON.stringify(rows)}::json) AS r (
+      id uuid, title text, severity alert_severity, status incident_status, assigned_to text,
+      acknowledged_at timestamptz, acknowledged_by text, updated_at timestamptz, resolved_at timestamptz
+    )
+    WHERE i.id = r.id`.execute(tx);
 }
 
 /** Ties locked alerts to an incident and counts them. */
@@ -156,7 +188,8 @@ export async function enqueueCommands(
       task: 'incident.sync' as const,
       payload: { incidentId: incident.id },
       key: `incident.sync:${incident.id}`,
-      priority: incident.severity === 'P0' || incident.severity === 'P1' ? -10 : 0,
+      priority:
+        incident.severity === 'P0' || incident.severity === 'P1' ? priorities.urgent : priorities.normal,
     })),
   );
 }

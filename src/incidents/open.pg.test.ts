@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { at, describedSignal, resolvedSignal } from '../../test/support/alerts.ts';
 import { type DomainDatabase, openDomainDatabase } from '../../test/support/domain-database.ts';
 import { act } from '../alerts/actions.ts';
@@ -13,11 +13,15 @@ import { type IncidentPolicy, openForAlert, openForChanged, opensByItself } from
 
 let database: DomainDatabase;
 
-beforeEach(async () => {
+beforeAll(async () => {
   database = await openDomainDatabase();
 });
 
-afterEach(() => database.close());
+afterAll(() => database.close());
+
+beforeEach(async () => {
+  await database.reset();
+});
 
 const policy: IncidentPolicy = {
   autoCreate: ['P0', 'P1'],
@@ -50,12 +54,16 @@ async function readIncident(id: string | null): Promise<Incident> {
 }
 
 const said = async (): Promise<string[]> =>
-  (await database.rows<{ kind: string }>('SELECT kind FROM incident_commands ORDER BY created_at, id')).map((row) => row.kind);
+  (await database.rows<{ kind: string }>('SELECT kind FROM incident_commands ORDER BY created_at, id')).map(
+    (row) => row.kind,
+  );
 const countIncidents = async (): Promise<number> =>
   (await database.row<{ count: number }>('SELECT count(*)::int AS count FROM incidents')).count;
 
 /** An open incident of one alert. */
-async function opened(parts: Partial<DescribedSignal> = {}): Promise<{ alertId: string; incidentId: string }> {
+async function opened(
+  parts: Partial<DescribedSignal> = {},
+): Promise<{ alertId: string; incidentId: string }> {
   const [alertId = ''] = await newAlerts({ severity: 'P1', ...parts });
   await openForChanged(database.db, [alertId], policy, at(11));
   const { incidentId } = await readAlert(alertId);
@@ -80,7 +88,10 @@ describe('an incident opened by rule', () => {
     expect(await openForChanged(database.db, ids, policy, at(11))).toBe(0);
     expect(await said()).toEqual([]);
     for (const alert of await Promise.all(ids.map(readAlert))) {
-      expect(opensByItself(alert, policy.autoCreate)).toMatchObject({ open: false, reason: expect.stringMatching(/.{10,}/) });
+      expect(opensByItself(alert, policy.autoCreate)).toMatchObject({
+        open: false,
+        reason: expect.stringMatching(/.{10,}/),
+      });
     }
   });
 
@@ -114,12 +125,20 @@ describe('an incident opened by rule', () => {
       incident: {
         title: '[P1] Basket is slow',
         description: 'p99 is 3.4 s\nrunbook: https://wiki.example.org/basket',
-        details: { gomonIncidentId: incidentId, gomonAlertId: alertId, gomonUrl: policy.alertUrl(alertId), team: 'shop', traceId: 'abc' },
+        details: {
+          gomonIncidentId: incidentId,
+          gomonAlertId: alertId,
+          gomonUrl: policy.alertUrl(alertId),
+          team: 'shop',
+          traceId: 'abc',
+        },
         responders: [{ type: 'team', name: 'Shop' }],
         tags: ['gomon', 'P1', 'grafana'],
       },
     });
-    const audit = (await actionsOf(database.db, { incidentId })).find((entry) => entry.action === 'create_incident');
+    const audit = (await actionsOf(database.db, { incidentId })).find(
+      (entry) => entry.action === 'create_incident',
+    );
     expect(audit?.details['decisions']).toMatchObject([
       { stage: 'incident', outcome: 'opened', reason: expect.stringContaining('P1') },
       { stage: 'incident', outcome: 'team Shop', reason: expect.stringContaining('line 1') },
@@ -128,7 +147,11 @@ describe('an incident opened by rule', () => {
 
   it('is one, however many look at the same time', async () => {
     const ids = await newAlerts({ severity: 'P0' }, { severity: 'P1' });
-    const counts = await Promise.all(Array.from({ length: 5 }, (_, n) => openForChanged(database.db, n % 2 === 0 ? ids : ids.toReversed(), policy, at(11))));
+    const counts = await Promise.all(
+      Array.from({ length: 5 }, (_, n) =>
+        openForChanged(database.db, n % 2 === 0 ? ids : ids.toReversed(), policy, at(11)),
+      ),
+    );
     expect(counts.reduce((a, b) => a + b, 0)).toBe(2);
     expect(await countIncidents()).toBe(2);
     expect(await said()).toEqual(['open', 'open']);
@@ -145,17 +168,29 @@ describe('an incident opened by rule', () => {
 describe('an incident opened by hand', () => {
   it('takes the wishes, and the alert is told', async () => {
     const [alertId = ''] = await newAlerts({ severity: 'P4', labels: { environment: 'dev' } });
-    const result = await openForAlert(database.db, { alertId, title: 'Mine\0', severity: 'P2' }, policy, ann, at(11));
+    const result = await openForAlert(
+      database.db,
+      { alertId, title: 'Mine\0', severity: 'P2' },
+      policy,
+      ann,
+      at(11),
+    );
     expect(result).toMatchObject({ ok: true, created: true });
     const { incidentId } = await readAlert(alertId);
-    expect(await readIncident(incidentId)).toMatchObject({ title: 'Mine\0', severity: 'P2', openedBy: 'ann' });
+    expect(await readIncident(incidentId)).toMatchObject({
+      title: 'Mine\0',
+      severity: 'P2',
+      openedBy: 'ann',
+    });
     const jobs = await database.takeJobs();
     expect(jobs.map((job) => job.task).toSorted()).toEqual(['alert.changed', 'incident.sync']);
   });
 
   it('a second time is the one that is there', async () => {
     const [alertId = ''] = await newAlerts({});
-    const results = await Promise.all([1, 2, 3].map(() => openForAlert(database.db, { alertId }, policy, ann, at(11))));
+    const results = await Promise.all(
+      [1, 2, 3].map(() => openForAlert(database.db, { alertId }, policy, ann, at(11))),
+    );
     expect(results.filter((result) => result.ok && result.created)).toHaveLength(1);
     expect(new Set(results.map((result) => result.ok && result.incidentId)).size).toBe(1);
     expect(await countIncidents()).toBe(1);
@@ -163,9 +198,15 @@ describe('an incident opened by hand', () => {
 
   it('needs an alert that is open', async () => {
     const [alertId = ''] = await newAlerts({});
-    expect(await openForAlert(database.db, { alertId: unknownId }, policy, ann, at(11))).toMatchObject({ ok: false, reason: 'not-found' });
+    expect(await openForAlert(database.db, { alertId: unknownId }, policy, ann, at(11))).toMatchObject({
+      ok: false,
+      reason: 'not-found',
+    });
     await act(database.db, alertId, { kind: 'resolve' }, ann, at(20));
-    expect(await openForAlert(database.db, { alertId }, policy, ann, at(21))).toMatchObject({ ok: false, reason: 'forbidden' });
+    expect(await openForAlert(database.db, { alertId }, policy, ann, at(21))).toMatchObject({
+      ok: false,
+      reason: 'forbidden',
+    });
     expect(await countIncidents()).toBe(0);
   });
 });
@@ -179,19 +220,30 @@ describe('attaching', () => {
     expect(await attach()).toEqual({ ok: true, incidentId, created: false });
     expect((await readIncident(incidentId)).alertCount).toBe(2);
     expect(await said()).toEqual(['open', 'add-note']);
-    const attached = (await actionsOf(database.db, { incidentId })).filter((entry) => entry.action === 'attach_incident');
+    const attached = (await actionsOf(database.db, { incidentId })).filter(
+      (entry) => entry.action === 'attach_incident',
+    );
     expect(attached).toMatchObject([{ alertId, userId: 'ann' }]);
   });
 
-  it('is refused for what is closed, unknown, or another\'s', async () => {
+  it("is refused for what is closed, unknown, or another's", async () => {
     const one = await opened({ fingerprint: 'one' });
     const two = await opened({ fingerprint: 'two' });
-    const attach = (alertId: string, incidentId: string) => openForAlert(database.db, { alertId, incidentId }, policy, ann, at(12));
-    expect(await attach(one.alertId, two.incidentId)).toMatchObject({ ok: false, reason: 'forbidden', detail: expect.stringContaining(one.incidentId) });
+    const attach = (alertId: string, incidentId: string) =>
+      openForAlert(database.db, { alertId, incidentId }, policy, ann, at(12));
+    expect(await attach(one.alertId, two.incidentId)).toMatchObject({
+      ok: false,
+      reason: 'forbidden',
+      detail: expect.stringContaining(one.incidentId),
+    });
     expect(await attach(one.alertId, unknownId)).toMatchObject({ ok: false, reason: 'not-found' });
     const [free = ''] = await newAlerts({ fingerprint: 'free' });
     await setIncidentStatus(database.db, two.incidentId, 'resolved', ann, at(13));
-    expect(await attach(free, two.incidentId)).toMatchObject({ ok: false, reason: 'forbidden', detail: expect.stringContaining('resolved') });
+    expect(await attach(free, two.incidentId)).toMatchObject({
+      ok: false,
+      reason: 'forbidden',
+      detail: expect.stringContaining('resolved'),
+    });
   });
 });
 
@@ -207,7 +259,9 @@ describe('an incident follows its alerts', () => {
     await Promise.all([1, 2, 3].map(() => followAlerts(database.db, [alertId, second], at(321))));
     expect(await readIncident(incidentId)).toMatchObject({ status: 'resolved', resolvedAt: at(321) });
     expect(await said()).toEqual(['open', 'add-note', 'close']);
-    const ends = (await actionsOf(database.db, { incidentId })).filter((entry) => entry.action === 'incident_status');
+    const ends = (await actionsOf(database.db, { incidentId })).filter(
+      (entry) => entry.action === 'incident_status',
+    );
     expect(ends).toHaveLength(1);
   });
 
@@ -217,7 +271,11 @@ describe('an incident follows its alerts', () => {
     await act(database.db, alertId, { kind: 'escalate' }, ann, at(21));
     await act(database.db, alertId, { kind: 'acknowledge' }, { userId: 'ann\0', door: 'slack' }, at(22));
     for (let round = 0; round < 2; round += 1) await followAlerts(database.db, [alertId], at(23));
-    expect(await readIncident(incidentId)).toMatchObject({ severity: 'P0', acknowledgedBy: 'ann\0', acknowledgedAt: at(22) });
+    expect(await readIncident(incidentId)).toMatchObject({
+      severity: 'P0',
+      acknowledgedBy: 'ann\0',
+      acknowledgedAt: at(22),
+    });
     expect(await said()).toEqual(['open', 'set-severity', 'acknowledge']);
   });
 
@@ -225,7 +283,10 @@ describe('an incident follows its alerts', () => {
     const { alertId, incidentId } = await opened({ fingerprint: 'f0' });
     await database.store([resolvedSignal({ fingerprint: 'f0', severity: 'P1' })], at(310));
     await followAlerts(database.db, [alertId], at(311));
-    await database.store([describedSignal({ fingerprint: 'f0', severity: 'P1', startsAt: at(900) })], at(910));
+    await database.store(
+      [describedSignal({ fingerprint: 'f0', severity: 'P1', startsAt: at(900) })],
+      at(910),
+    );
     expect(await openForChanged(database.db, [alertId], policy, at(911))).toBe(1);
     const after = await readAlert(alertId);
     expect(after.incidentId).not.toBe(incidentId);
@@ -236,14 +297,20 @@ describe('an incident follows its alerts', () => {
   it('back from a short gap: what refires before it was closed keeps it', async () => {
     const { alertId, incidentId } = await opened({ fingerprint: 'f0' });
     await database.store([resolvedSignal({ fingerprint: 'f0', severity: 'P1' })], at(310));
-    await database.store([describedSignal({ fingerprint: 'f0', severity: 'P1', startsAt: at(312) })], at(313));
+    await database.store(
+      [describedSignal({ fingerprint: 'f0', severity: 'P1', startsAt: at(312) })],
+      at(313),
+    );
     await followAlerts(database.db, [alertId], at(314));
     expect(await openForChanged(database.db, [alertId], policy, at(314))).toBe(0);
     expect((await readAlert(alertId)).incidentId).toBe(incidentId);
     expect((await readIncident(incidentId)).status).toBe('open');
     // Also when both reports come in one request.
     await database.store(
-      [resolvedSignal({ fingerprint: 'f0', severity: 'P1', endsAt: at(400) }), describedSignal({ fingerprint: 'f0', severity: 'P1', startsAt: at(402) })],
+      [
+        resolvedSignal({ fingerprint: 'f0', severity: 'P1', endsAt: at(400) }),
+        describedSignal({ fingerprint: 'f0', severity: 'P1', startsAt: at(402) }),
+      ],
       at(410),
     );
     expect((await readAlert(alertId)).incidentId).toBe(incidentId);
@@ -253,34 +320,76 @@ describe('an incident follows its alerts', () => {
 describe('what people do to an incident', () => {
   it('assigning makes it theirs, twice is once, and it can be taken back', async () => {
     const { incidentId, alertId } = await opened();
-    expect(await assignIncident(database.db, incidentId, 'bob\0', ann, at(20))).toEqual({ ok: true, already: false });
-    expect(await assignIncident(database.db, incidentId, 'bob\0', ann, at(21))).toEqual({ ok: true, already: true });
-    expect(await readIncident(incidentId)).toMatchObject({ status: 'assigned', assignedTo: 'bob\0', updatedAt: at(20) });
+    expect(await assignIncident(database.db, incidentId, 'bob\0', ann, at(20))).toEqual({
+      ok: true,
+      already: false,
+    });
+    expect(await assignIncident(database.db, incidentId, 'bob\0', ann, at(21))).toEqual({
+      ok: true,
+      already: true,
+    });
+    expect(await readIncident(incidentId)).toMatchObject({
+      status: 'assigned',
+      assignedTo: 'bob\0',
+      updatedAt: at(20),
+    });
     expect(await said()).toEqual(['open', 'assign']);
     const jobs = await database.takeJobs();
-    expect(jobs.find((job) => job.task === 'alert.changed')).toMatchObject({ payload: { alertIds: [alertId] } });
-    expect(await setIncidentStatus(database.db, incidentId, 'open', ann, at(22))).toEqual({ ok: true, already: false });
+    expect(jobs.find((job) => job.task === 'alert.changed')).toMatchObject({
+      payload: { alertIds: [alertId] },
+    });
+    expect(await setIncidentStatus(database.db, incidentId, 'open', ann, at(22))).toEqual({
+      ok: true,
+      already: false,
+    });
     expect(await readIncident(incidentId)).toMatchObject({ status: 'open', assignedTo: null });
   });
 
   it('resolving ends its open alerts in their name, and the provider is told once', async () => {
     const { incidentId, alertId } = await opened();
-    expect(await setIncidentStatus(database.db, incidentId, 'resolved', ann, at(20))).toEqual({ ok: true, already: false });
+    expect(await setIncidentStatus(database.db, incidentId, 'resolved', ann, at(20))).toEqual({
+      ok: true,
+      already: false,
+    });
     expect(await readAlert(alertId)).toMatchObject({ status: 'resolved', resolvedBy: 'ann' });
     await followAlerts(database.db, [alertId], at(21));
     expect(await said()).toEqual(['open', 'close']);
-    expect(await setIncidentStatus(database.db, incidentId, 'resolved', ann, at(22))).toEqual({ ok: true, already: true });
-    expect(await setIncidentStatus(database.db, incidentId, 'open', ann, at(23))).toMatchObject({ ok: false, reason: 'forbidden' });
-    expect(await assignIncident(database.db, incidentId, 'bob', ann, at(23))).toMatchObject({ ok: false, reason: 'forbidden' });
-    expect(await setIncidentStatus(database.db, incidentId, 'closed', ann, at(24))).toEqual({ ok: true, already: false });
+    expect(await setIncidentStatus(database.db, incidentId, 'resolved', ann, at(22))).toEqual({
+      ok: true,
+      already: true,
+    });
+    expect(await setIncidentStatus(database.db, incidentId, 'open', ann, at(23))).toMatchObject({
+      ok: false,
+      reason: 'forbidden',
+    });
+    expect(await assignIncident(database.db, incidentId, 'bob', ann, at(23))).toMatchObject({
+      ok: false,
+      reason: 'forbidden',
+    });
+    expect(await setIncidentStatus(database.db, incidentId, 'closed', ann, at(24))).toEqual({
+      ok: true,
+      already: false,
+    });
     expect(await readIncident(incidentId)).toMatchObject({ status: 'closed', resolvedAt: at(20) });
     expect(await said()).toEqual(['open', 'close']);
-    expect(await noteOnIncident(database.db, incidentId, 'learned', ann, at(30))).toEqual({ ok: true, already: false });
+    expect(await noteOnIncident(database.db, incidentId, 'learned', ann, at(30))).toEqual({
+      ok: true,
+      already: false,
+    });
   });
 
   it('an unknown one is not found', async () => {
-    expect(await assignIncident(database.db, unknownId, 'bob', ann, at(20))).toEqual({ ok: false, reason: 'not-found' });
-    expect(await setIncidentStatus(database.db, unknownId, 'closed', ann, at(20))).toEqual({ ok: false, reason: 'not-found' });
-    expect(await noteOnIncident(database.db, unknownId, 'x', ann, at(20))).toEqual({ ok: false, reason: 'not-found' });
+    expect(await assignIncident(database.db, unknownId, 'bob', ann, at(20))).toEqual({
+      ok: false,
+      reason: 'not-found',
+    });
+    expect(await setIncidentStatus(database.db, unknownId, 'closed', ann, at(20))).toEqual({
+      ok: false,
+      reason: 'not-found',
+    });
+    expect(await noteOnIncident(database.db, unknownId, 'x', ann, at(20))).toEqual({
+      ok: false,
+      reason: 'not-found',
+    });
   });
 });

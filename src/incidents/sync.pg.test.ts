@@ -1,11 +1,18 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { at, describedSignal } from '../../test/support/alerts.ts';
 import { type DomainDatabase, openDomainDatabase } from '../../test/support/domain-database.ts';
 import { actionsOf } from '../alerts/alert-queries.ts';
 import type { Clock } from '../lib/clock.ts';
 import { assignIncident, noteOnIncident, setIncidentStatus } from './incident-actions.ts';
 import { openForAlert } from './open.ts';
-import type { IncidentProvider, ProviderCommand, ProviderFailure, ProviderState, RequestStatus, SubmitResult } from './provider.ts';
+import type {
+  IncidentProvider,
+  ProviderCommand,
+  ProviderFailure,
+  ProviderState,
+  RequestStatus,
+  SubmitResult,
+} from './provider.ts';
 import { syncIncident } from './sync.ts';
 
 type Answer = 'accept' | 'done' | 'hang' | 'lost' | ProviderFailure;
@@ -51,7 +58,16 @@ class FakeProvider implements IncidentProvider {
     if (failure !== undefined) return Promise.resolve(failure);
     const found = this.opened !== null;
     const { externalId, externalUrl } = found ? this.#place() : { externalId: null, externalUrl: null };
-    return Promise.resolve({ ok: true, found, externalId, externalUrl, status: found ? 'open' : null, severity: null, assignee: null, updatedAt: null });
+    return Promise.resolve({
+      ok: true,
+      found,
+      externalId,
+      externalUrl,
+      status: found ? 'open' : null,
+      severity: null,
+      assignee: null,
+      updatedAt: null,
+    });
   }
 
   release(): void {
@@ -85,22 +101,30 @@ const pause = (ms: number): Promise<void> => {
 };
 const person = { userId: 'ann', door: 'api' } as const;
 
-beforeEach(async () => {
+beforeAll(async () => {
   database = await openDomainDatabase();
+});
+
+afterAll(() => database.close());
+
+beforeEach(async () => {
+  await database.reset();
   provider = new FakeProvider();
   nowMs = at(20).getTime();
   observed = [];
 });
 
-afterEach(async () => {
-  provider.release();
-  await database.close();
-});
+afterEach(() => provider.release());
 
 /** An incident whose opening waits to be said. */
 async function newIncident(): Promise<{ incidentId: string; alertId: string }> {
   const [alertId = ''] = await database.store([describedSignal({ severity: 'P1' })], at(10));
-  const policy = { autoCreate: [], assignment: [], provider: { name: 'fake', connectionId: 'fake:1' }, alertUrl: (id: string) => `https://gomon.example.org/${id}` };
+  const policy = {
+    autoCreate: [],
+    assignment: [],
+    provider: { name: 'fake', connectionId: 'fake:1' },
+    alertUrl: (id: string) => `https://gomon.example.org/${id}`,
+  };
   const opened = await openForAlert(database.db, { alertId }, policy, person, at(10));
   if (!opened.ok) throw new Error(opened.detail);
   await database.takeJobs();
@@ -109,13 +133,27 @@ async function newIncident(): Promise<{ incidentId: string; alertId: string }> {
 
 const sync = (incidentId: string): Promise<void> =>
   syncIncident(
-    { db: database.db, provider, clock, pause, observe: (outcome, command) => void observed.push(`${command} ${outcome}`) },
+    {
+      db: database.db,
+      provider,
+      clock,
+      pause,
+      observe: (outcome, command) => void observed.push(`${command} ${outcome}`),
+    },
     incidentId,
     new AbortController().signal,
   );
 
-type CommandRow = { kind: string; state: string; attempts: number; last_error: string | null; next_at: Date; request_id: string | null };
-const commands = (): Promise<CommandRow[]> => database.rows('SELECT * FROM incident_commands ORDER BY created_at, id');
+type CommandRow = {
+  kind: string;
+  state: string;
+  attempts: number;
+  last_error: string | null;
+  next_at: Date;
+  request_id: string | null;
+};
+const commands = (): Promise<CommandRow[]> =>
+  database.rows('SELECT * FROM incident_commands ORDER BY created_at, id');
 
 /** When the next run is asked for, in seconds of the morning. */
 async function comesBackAt(): Promise<number | null> {
@@ -127,12 +165,24 @@ async function comesBackAt(): Promise<number | null> {
 describe('opening', () => {
   it('goes from pending over accepted to confirmed, and is kept with its address', async () => {
     const { incidentId, alertId } = await newIncident();
-    provider.statuses = [{ ok: true, state: 'pending' }, { ok: true, state: 'pending' }];
+    provider.statuses = [
+      { ok: true, state: 'pending' },
+      { ok: true, state: 'pending' },
+    ];
     await sync(incidentId);
-    expect(provider.said).toMatchObject([{ kind: 'open', by: 'ann', ref: { incidentId, externalId: null }, incident: { title: '[P1] Basket is slow' } }]);
+    expect(provider.said).toMatchObject([
+      {
+        kind: 'open',
+        by: 'ann',
+        ref: { incidentId, externalId: null },
+        incident: { title: '[P1] Basket is slow' },
+      },
+    ]);
     expect(provider.asked).toEqual(['r1', 'r1', 'r1']);
     expect(await commands()).toMatchObject([{ kind: 'open', state: 'confirmed', last_error: null }]);
-    expect(await database.row('SELECT external_kind, external_id, external_url, sync_claimed_at FROM incidents')).toEqual({
+    expect(
+      await database.row('SELECT external_kind, external_id, external_url, sync_claimed_at FROM incidents'),
+    ).toEqual({
       external_kind: 'alert',
       external_id: 'ext-1',
       external_url: 'https://provider.example.org/ext-1',
@@ -140,7 +190,9 @@ describe('opening', () => {
     });
     expect(observed).toEqual(['open confirmed']);
     // The card can link to it now.
-    expect(await database.takeJobs()).toMatchObject([{ task: 'alert.changed', payload: { alertIds: [alertId] } }]);
+    expect(await database.takeJobs()).toMatchObject([
+      { task: 'alert.changed', payload: { alertIds: [alertId] } },
+    ]);
     const audit = (await actionsOf(database.db, { incidentId })).filter((entry) => entry.action === 'sync');
     expect(audit).toMatchObject([{ userId: 'system', details: { provider: 'fake', opened: 'ext-1' } }]);
   });
@@ -196,7 +248,7 @@ describe('opening', () => {
 
   it('that the vendor never gets to is asked for again, and looked for before', async () => {
     const { incidentId } = await newIncident();
-    provider.statuses = Array<RequestStatus>(21).fill({ ok: true, state: 'pending' });
+    provider.statuses = Array.from({ length: 21 }, (): RequestStatus => ({ ok: true, state: 'pending' }));
     for (let round = 0; round < 40 && provider.reads === 0; round += 1) {
       nowMs += 10_000;
       await sync(incidentId);
@@ -210,7 +262,7 @@ describe('opening', () => {
 describe('a failure', () => {
   it('after the vendor worked on it is submitted anew, and given up after the fifth', async () => {
     const { incidentId } = await newIncident();
-    provider.statuses = Array<RequestStatus>(9).fill(rejectedLater);
+    provider.statuses = Array.from({ length: 9 }, () => rejectedLater);
     for (let round = 1; round <= 8; round += 1) {
       nowMs += 100_000;
       await sync(incidentId);
@@ -282,7 +334,10 @@ describe('a failure', () => {
       ['open', 'failed'],
       ['add-note', 'confirmed'],
     ]);
-    expect(await database.row('SELECT external_id, sync_claimed_at FROM incidents')).toEqual({ external_id: null, sync_claimed_at: null });
+    expect(await database.row('SELECT external_id, sync_claimed_at FROM incidents')).toEqual({
+      external_id: null,
+      sync_claimed_at: null,
+    });
   });
 });
 
@@ -294,8 +349,20 @@ describe('several commands', () => {
     await noteOnIncident(database.db, incidentId, 'two', person, at(21));
     await setIncidentStatus(database.db, incidentId, 'resolved', person, at(22));
     await sync(incidentId);
-    expect(provider.said.map((command) => command.kind)).toEqual(['open', 'assign', 'add-note', 'add-note', 'close']);
-    expect(provider.said.map((command) => command.ref.externalId)).toEqual([null, 'ext-1', 'ext-1', 'ext-1', 'ext-1']);
+    expect(provider.said.map((command) => command.kind)).toEqual([
+      'open',
+      'assign',
+      'add-note',
+      'add-note',
+      'close',
+    ]);
+    expect(provider.said.map((command) => command.ref.externalId)).toEqual([
+      null,
+      'ext-1',
+      'ext-1',
+      'ext-1',
+      'ext-1',
+    ]);
     expect(provider.said.slice(2, 4)).toMatchObject([{ text: 'one' }, { text: 'two' }]);
     expect(provider.mostUnderWay).toBe(1);
   });
@@ -339,7 +406,9 @@ describe('two workers on one incident', () => {
   it('a run that is told to stop says nothing more and lets go of the incident', async () => {
     const { incidentId } = await newIncident();
     const deps = { db: database.db, provider, clock, pause, observe: () => undefined };
-    await expect(syncIncident(deps, incidentId, AbortSignal.abort(new Error('stop')))).rejects.toThrow('stop');
+    await expect(syncIncident(deps, incidentId, AbortSignal.abort(new Error('stop')))).rejects.toThrow(
+      'stop',
+    );
     expect(provider.said).toEqual([]);
     expect(await database.row('SELECT sync_claimed_at FROM incidents')).toEqual({ sync_claimed_at: null });
   });

@@ -273,7 +273,10 @@ async function retryLater(
   const now = deps.clock.now();
   // Asking what became of a request is no further try: those are counted apart.
   const asked = state === 'accepted';
-  const delayMs = Math.max(retryDelayMs(failure, asked ? command.polls : command.attempts), failure.retryAfterMs ?? 0);
+  const delayMs = Math.max(
+    retryDelayMs(failure, asked ? command.polls : command.attempts),
+    failure.retryAfterMs ?? 0,
+  );
   deps.observe('retried', command.payload.kind, `${failure.reason} ${failure.code}`);
   await deps.db
     .updateTable('incident_commands')

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Db, Tx } from '../db/pool.ts';
+import { prepared } from '../db/prepared.ts';
 import { type TaskName, type TaskPayloads, tasks } from './catalog.ts';
 
 export type Job = {
@@ -26,7 +27,7 @@ export async function enqueue(db: Db | Tx, jobs: Job[]): Promise<void> {
     priority: job.priority ?? 0,
   }));
   await sql`
-    SELECT count(*) FROM graphile_worker.add_jobs(ARRAY(
+    ${prepared} SELECT count(*) FROM graphile_worker.add_jobs(ARRAY(
       SELECT ROW(identifier, payload, NULL, run_at, max_attempts, job_key, priority, NULL)::graphile_worker.job_spec
       FROM json_to_recordset(${JSON.stringify(specs)}::json)
         AS r (identifier text, payload json, run_at timestamptz, max_attempts smallint, job_key text, priority smallint)

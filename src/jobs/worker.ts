@@ -82,7 +82,8 @@ export class JobWorker {
     await releaseOrphans(this.#options.pool);
     const names: string[] = [];
     const events: WorkerEvents = new EventEmitter();
-    events.on('worker:create', ({ worker }) => names.push(worker.workerId));
+    // Jobs are locked under the name of the pool, not of the single worker in it.
+    events.on('pool:create', ({ workerPool }) => names.push(workerPool.id));
     this.#watchFailures(events);
     const runner = await run({
       pgPool: this.#options.pool,
@@ -95,8 +96,9 @@ export class JobWorker {
       preset: { worker: { gracefulShutdownAbortTimeout: 5_000 } },
     });
     this.#runner = runner;
-    for (const name of names)
+    for (const name of names) {
       await presence.query('SELECT pg_advisory_lock($1, hashtext($2))', [presenceSpace, name]);
+    }
     if (this.#stopping) await runner.stop();
     await runner.promise;
   }

@@ -10,10 +10,14 @@ describe('ids', () => {
     expect(ids[0]?.charAt(14)).toBe('7');
   });
 
-  it.each(['', 'x', '0199f3c2-7a31-7cc4-9f0e-2b1c6d1e8a5', '0199f3c2-7a31-7cc4-9f0e-2b1c6d1e8a55 ', "0199f3c2-7a31-7cc4-9f0e-2b1c6d1e8a55\n", '0199f3c27a317cc49f0e2b1c6d1e8a55'])(
-    '%j is none',
-    (text) => {
-      expect(isUuid(text)).toBe(false);
-    },
-  );
+  it.each([
+    '',
+    'x',
+    '0199f3c2-7a31-7cc4-9f0e-2b1c6d1e8a5',
+    '0199f3c2-7a31-7cc4-9f0e-2b1c6d1e8a55 ',
+    '0199f3c2-7a31-7cc4-9f0e-2b1c6d1e8a55\n',
+    '0199f3c27a317cc49f0e2b1c6d1e8a55',
+  ])('%j is none', (text) => {
+    expect(isUuid(text)).toBe(false);
+  });
 });

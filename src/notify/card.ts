@@ -4,6 +4,7 @@ import { findAlerts, findByFoldKeys, latestNotes, type StoredAlert } from '../al
 import type { KnownAlert } from '../alerts/apply-signal.ts';
 import { isOpen } from '../alerts/lifecycle.ts';
 import type { Db } from '../db/pool.ts';
+import { toStorable } from '../db/text.ts';
 import { findIncidents } from '../incidents/incident-queries.ts';
 import { type Incident, isOpenIncident } from '../incidents/incident.ts';
 import type { Notification } from './ledger.ts';
@@ -99,13 +100,14 @@ async function readContext(db: Db, alerts: Alert[]): Promise<Context> {
 /** People are recorded by e-mail where it is known, else by the id of the place they acted from. */
 async function findPeople(db: Db, userIds: string[]): Promise<Map<string, Person>> {
   if (userIds.length === 0) return new Map();
+  const ids = userIds.map(toStorable);
   const rows = await db
     .selectFrom('people')
     .selectAll()
     .where((where) =>
       where.or([
-        where('slack_id', '=', sql<string>`ANY(${userIds}::text[])`),
-        where('email', '=', sql<string>`ANY(${userIds}::text[])`),
+        where('slack_id', '=', sql<string>`ANY(${ids}::text[])`),
+        where('email', '=', sql<string>`ANY(${ids}::text[])`),
       ]),
     )
     .execute();

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { at, describedSignal, resolvedSignal } from '../../test/support/alerts.ts';
 import { type DomainDatabase, openDomainDatabase } from '../../test/support/domain-database.ts';
 import { type AlertAction, act } from '../alerts/actions.ts';
@@ -10,8 +10,13 @@ import type { AlertCard } from './message.ts';
 import type { FindsPosted, Notifier, NotifyFailure, NotifyFailureReason, NotifyResult } from './notifier.ts';
 import { planNotifications } from './plan.ts';
 
-type Call = { kind: 'post' | 'edit'; channel: string; messageId: string | null; card: AlertCard; notificationId: string };
-type DispatchEvent = Parameters<ConstructorParameters<typeof Dispatcher>[0]['observe']>[0];
+type Call = {
+  kind: 'post' | 'edit';
+  channel: string;
+  messageId: string | null;
+  card: AlertCard;
+  notificationId: string;
+};
 type Scripted = NotifyFailure | 'hang' | 'lost';
 
 /** A vendor that keeps messages in memory, and fails as it is told to. */
@@ -34,7 +39,12 @@ class FakeNotifier implements Notifier, FindsPosted {
     });
   }
 
-  edit(message: { channelId: string; messageId: string; card: AlertCard; notificationId: string }): Promise<NotifyResult> {
+  edit(message: {
+    channelId: string;
+    messageId: string;
+    card: AlertCard;
+    notificationId: string;
+  }): Promise<NotifyResult> {
     const { channelId, messageId, card, notificationId } = message;
     this.calls.push({ kind: 'edit', channel: channelId, messageId, card, notificationId });
     return this.#answer(() => {
@@ -73,7 +83,13 @@ class FakeNotifier implements Notifier, FindsPosted {
 }
 
 function refusal(reason: NotifyFailureReason, retryAfterMs?: number): NotifyFailure {
-  return { ok: false, reason, code: 'code', detail: 'detail', ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+  return {
+    ok: false,
+    reason,
+    code: 'code',
+    detail: 'detail',
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  };
 }
 
 let database: DomainDatabase;
@@ -81,27 +97,47 @@ let vendor: FakeNotifier;
 let dispatcher: Dispatcher;
 let events: DispatchEvent[];
 let nowS: number;
+/** Of this alert no card can be made. */
+let unreadable: string | null;
 const clock: Clock = { now: () => at(nowS) };
 const pace = { burstPerChannel: 20, postsPerSecondPerChannel: 1, editBurst: 40, editsPerMinute: 50 };
 const channels = { critical: '#crit', default: '#default', development: '#dev' };
 
-beforeEach(async () => {
+beforeAll(async () => {
   database = await openDomainDatabase();
+});
+
+afterAll(() => database.close());
+
+beforeEach(async () => {
+  await database.reset();
   vendor = new FakeNotifier();
   events = [];
   nowS = 20;
+  unreadable = null;
   dispatcher = newDispatcher();
 });
 
 afterEach(async () => {
   vendor.release();
   await dispatcher.stop();
-  await database.close();
 });
 
 function newDispatcher(): Dispatcher {
-  const links = { alertUrl: (id: string) => `https://gomon.example.org/${id}`, traceUrl: () => null };
-  return new Dispatcher({ db: database.db, notifier: vendor, pace, links, clock, concurrency: 4, observe: (event) => void events.push(event) });
+  const alertUrl = (id: string): string => {
+    if (id === unreadable) throw new Error('unreadable');
+    return `https://gomon.example.org/${id}`;
+  };
+  const links = { alertUrl, traceUrl: () => null };
+  return new Dispatcher({
+    db: database.db,
+    notifier: vendor,
+    pace,
+    links,
+    clock,
+    concurrency: 4,
+    observe: (event) => void events.push(event),
+  });
 }
 
 const plan = (ids: string[]): Promise<void> =>
@@ -146,8 +182,19 @@ describe('the dispatcher', () => {
     await plan([id]);
     const [row] = await settle();
     expect(vendor.calls.map((call) => [call.kind, call.channel])).toEqual([['post', '#crit']]);
-    expect(vendor.calls[0]?.card).toMatchObject({ alertId: id, status: 'firing', severity: 'P1', title: 'Basket is slow' });
-    expect(row).toMatchObject({ state: 'sent', lane: 'edit', channel_id: 'C#crit', message_id: 'm1', posted_at: at(20) });
+    expect(vendor.calls[0]?.card).toMatchObject({
+      alertId: id,
+      status: 'firing',
+      severity: 'P1',
+      title: 'Basket is slow',
+    });
+    expect(row).toMatchObject({
+      state: 'sent',
+      lane: 'edit',
+      channel_id: 'C#crit',
+      message_id: 'm1',
+      posted_at: at(20),
+    });
     expect(vendor.calls[0]?.notificationId).toBe(row?.id);
     expect(events).toContainEqual({ kind: 'posted', channel: '#crit', severity: 'P1', latencyMs: 0 });
   });
@@ -171,6 +218,14 @@ describe('the dispatcher', () => {
     expect(row).toMatchObject({ closed: true, state: 'sent' });
   });
 
+  it('shows a person whose name holds what PostgreSQL cannot store', async () => {
+    const id = await fire();
+    await change(id, { kind: 'assign', assignedTo: 'ann\0' });
+    const [row] = await settle();
+    expect(row).toMatchObject({ state: 'sent' });
+    expect(vendor.calls[0]?.card.assignedTo?.id).toBe('ann\0');
+  });
+
   it('skips what would look the same', async () => {
     const id = await fire();
     await settle();
@@ -187,7 +242,9 @@ describe('the dispatcher', () => {
     await change(id, { kind: 'escalate' });
     await change(id, { kind: 'resolve' });
     await settle();
-    expect(vendor.calls.filter((call) => call.messageId === 'm1').map((call) => call.card.status)).toEqual(['resolved']);
+    expect(vendor.calls.filter((call) => call.messageId === 'm1').map((call) => call.card.status)).toEqual([
+      'resolved',
+    ]);
   });
 
   it('sends what changed while it was sending', async () => {
@@ -216,7 +273,10 @@ describe('the dispatcher', () => {
       [1, true, 'sent'],
       [2, false, 'sent'],
     ]);
-    expect([...vendor.messages.values()].map((message) => message.card.status)).toEqual(['resolved', 'firing']);
+    expect([...vendor.messages.values()].map((message) => message.card.status)).toEqual([
+      'resolved',
+      'firing',
+    ]);
   });
 
   it('ends also the message of an alert that was archived', async () => {
@@ -242,16 +302,24 @@ describe('the dispatcher', () => {
   });
 
   it('shows alerts of one broken data source in one message, to the last of them', async () => {
-    const broken = (n: number) => describedSignal({ fingerprint: `d${n}`, title: `Rule ${n}: no data`, foldKey: 'ds' });
+    const broken = (n: number) =>
+      describedSignal({ fingerprint: `d${n}`, title: `Rule ${n}: no data`, foldKey: 'ds' });
     const ids = await database.store([broken(1), broken(2)], at(20));
     await Promise.all(ids.map((id) => plan([id])));
     await settle();
     expect(vendor.messages.size).toBe(1);
-    expect(vendor.messages.get('m1')?.card).toMatchObject({ kind: 'datasource', status: 'firing', rules: [{ title: 'Rule 1: no data' }, { title: 'Rule 2: no data' }] });
+    expect(vendor.messages.get('m1')?.card).toMatchObject({
+      kind: 'datasource',
+      status: 'firing',
+      rules: [{ title: 'Rule 1: no data' }, { title: 'Rule 2: no data' }],
+    });
     await database.store([resolvedSignal({ fingerprint: 'd1', foldKey: 'ds' })], at(310));
     await plan(ids);
     await settle();
-    expect(vendor.messages.get('m1')?.card).toMatchObject({ status: 'firing', rules: [{ title: 'Rule 2: no data' }] });
+    expect(vendor.messages.get('m1')?.card).toMatchObject({
+      status: 'firing',
+      rules: [{ title: 'Rule 2: no data' }],
+    });
     await database.store([resolvedSignal({ fingerprint: 'd2', foldKey: 'ds' })], at(320));
     await plan(ids);
     await settle();
@@ -268,9 +336,15 @@ describe('an unknown outcome', () => {
     await change(id, { kind: 'resolve' });
     nowS = 23;
     // Where it was posted is known from another message to the same place.
-    await database.rows(`INSERT INTO notifications SELECT (jsonb_populate_record(n, jsonb_build_object('id', gen_random_uuid(), 'subject', 'other', 'state', 'sent', 'channel_id', 'C#default', 'message_id', 'm0'))).* FROM notifications n`);
+    await database.rows(
+      `INSERT INTO notifications SELECT (jsonb_populate_record(n, jsonb_build_object('id', gen_random_uuid(), 'subject', 'other', 'state', 'sent', 'channel_id', 'C#default', 'message_id', 'm0'))).* FROM notifications n`,
+    );
     const ledger = await settle();
-    expect(ledger.find((row) => row.alert_id === id && row.subject !== 'other')).toMatchObject({ state: 'sent', message_id: 'm1', channel_id: 'C#default' });
+    expect(ledger.find((row) => row.alert_id === id && row.subject !== 'other')).toMatchObject({
+      state: 'sent',
+      message_id: 'm1',
+      channel_id: 'C#default',
+    });
     expect(vendor.calls.map((call) => call.kind)).toEqual(['post', 'edit']);
     expect(vendor.messages.get('m1')?.card.status).toBe('resolved');
     expect(events.map((event) => event.kind)).toEqual(['failed', 'adopted', 'edited']);
@@ -366,6 +440,19 @@ describe('a failure', () => {
     nowS = 27;
     await settle();
     expect(vendor.calls).toHaveLength(4);
+  });
+
+  it('to read one alert holds its own message only, and that not for long', async () => {
+    unreadable = await fire();
+    await fire({ fingerprint: 'f2' });
+    await settle();
+    expect(vendor.calls.map((call) => call.card.alertId)).not.toContain(unreadable);
+    expect(vendor.calls).toHaveLength(1);
+    unreadable = null;
+    nowS = 21.25;
+    expect(await settle()).toMatchObject([{ state: 'sent' }, { state: 'sent' }]);
+    expect(vendor.calls).toHaveLength(2);
+    expect(events).toContainEqual({ kind: 'trouble', error: new Error('unreadable') });
   });
 
   it('that surely did not arrive is tried again, no sooner than a second later', async () => {

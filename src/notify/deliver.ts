@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Db } from '../db/pool.ts';
+import { backoffMs } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import { buildCards, type CardLinks } from './card.ts';
 import {
@@ -109,11 +110,33 @@ export class Dispatcher {
     const unknown = await claimUnknown(db, room, now);
     for (const row of unknown) this.#track(this.#lookFor(row));
     const due = await claimDue(db, pace, room, now);
-    if (due.length > 0) {
-      const cards = await buildCards(db, due, this.#options.links);
-      for (const row of due) this.#track(this.#send(row, cards.get(row.id)));
-    }
+    if (due.length > 0) await this.#begin(due);
     return unknown.length + due.length;
+  }
+
+  /** A message that cannot be read must not hold those that were claimed with it: each is then tried by itself. */
+  async #begin(due: Notification[]): Promise<void> {
+    let cards: Map<string, AlertCard>;
+    try {
+      cards = await buildCards(this.#options.db, due, this.#options.links);
+    } catch (error) {
+      const [first, ...others] = due;
+      if (first !== undefined && others.length === 0) return this.#giveBack(first, error);
+      for (const row of due) await this.#begin([row]);
+      return;
+    }
+    for (const row of due) this.#track(this.#send(row, cards.get(row.id)));
+  }
+
+  /** Nothing was sent, so nothing has to be looked for. */
+  async #giveBack(row: Notification, error: unknown): Promise<void> {
+    this.#options.observe({ kind: 'trouble', error });
+    await this.#record(row, {
+      ...unchanged(row),
+      attempts: row.attempts + 1,
+      delayMs: backoffMs(row.attempts),
+      lastError: 'what it is about could not be read',
+    });
   }
 
   #track(work: Promise<void>): void {

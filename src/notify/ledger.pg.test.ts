@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { at } from '../../test/support/alerts.ts';
 import { type DomainDatabase, openDomainDatabase } from '../../test/support/domain-database.ts';
 import { newId } from '../lib/ids.ts';
@@ -20,11 +20,15 @@ import {
 
 let database: DomainDatabase;
 
-beforeEach(async () => {
+beforeAll(async () => {
   database = await openDomainDatabase();
 });
 
-afterEach(() => database.close());
+afterAll(() => database.close());
+
+beforeEach(async () => {
+  await database.reset();
+});
 
 /** As by default: a channel takes 20 at once, then one a second; edits 40 at once, then 50 a minute. */
 const pace: Pace = { burstPerChannel: 20, postsPerSecondPerChannel: 1, editBurst: 40, editsPerMinute: 50 };
@@ -53,10 +57,14 @@ async function add(items: PlannedNotification[], second = 0): Promise<string[]> 
   return items.map((item) => item.id);
 }
 
-const claim = (second: number, limit = 100): Promise<Notification[]> => claimDue(database.db, pace, limit, at(second));
+const claim = (second: number, limit = 100): Promise<Notification[]> =>
+  claimDue(database.db, pace, limit, at(second));
 const refresh = (id: string, second: number, closed = false): Promise<void> =>
-  database.db.transaction().execute((tx) => refreshNotifications(tx, [{ id, priority: 3, closed }], at(second)));
-const read = (id: string): Promise<Notification> => database.row<Notification>('SELECT * FROM notifications WHERE id = $1', [id]);
+  database.db
+    .transaction()
+    .execute((tx) => refreshNotifications(tx, [{ id, priority: 3, closed }], at(second)));
+const read = (id: string): Promise<Notification> =>
+  database.row<Notification>('SELECT * FROM notifications WHERE id = $1', [id]);
 
 type Outcome = Parameters<typeof recordSend>[2];
 const outcome = (row: Notification, parts: Partial<Outcome> = {}): Outcome => ({
@@ -110,7 +118,9 @@ describe('claiming', () => {
 
   it('by several processes at once never gives a row to two, nor more than the budget', async () => {
     await add(Array.from({ length: 60 }, (_, n) => planned({ channel: `#${n % 2}` })));
-    const taken = (await Promise.all(Array.from({ length: 6 }, () => claim(0, 10)))).flat().map((row) => row.id);
+    const taken = (await Promise.all(Array.from({ length: 6 }, () => claim(0, 10))))
+      .flat()
+      .map((row) => row.id);
     // Whoever met a lane that another one held got nothing from it: the next look finds it.
     taken.push(...(await claim(0)).map((row) => row.id));
     expect(new Set(taken).size).toBe(taken.length);
@@ -196,7 +206,13 @@ describe('what is asked for while a message is under way', () => {
     await refresh(id, 1, true);
     expect((await read(id)).state).toBe('sending');
     if (row !== undefined) await record(row, 2);
-    expect(await read(id)).toMatchObject({ state: 'due', lane: 'edit', message_id: `m-${id}`, closed: true, wanted: 2 });
+    expect(await read(id)).toMatchObject({
+      state: 'due',
+      lane: 'edit',
+      message_id: `m-${id}`,
+      closed: true,
+      wanted: 2,
+    });
     const [again] = await claim(2);
     expect(again?.id).toBe(id);
     if (again !== undefined) await record(again, 3);
@@ -234,7 +250,9 @@ describe('what is asked for while a message is under way', () => {
     const [row] = await claim(0);
     if (row !== undefined) await record(row, 0);
     await add([{ ...first, id: newId() }]);
-    expect(await notificationsOf(database.db, ['alert:same'])).toMatchObject([{ id, state: 'due', wanted: 2 }]);
+    expect(await notificationsOf(database.db, ['alert:same'])).toMatchObject([
+      { id, state: 'due', wanted: 2 },
+    ]);
   });
 });
 
@@ -242,7 +260,15 @@ describe('an unknown outcome', () => {
   async function lost(): Promise<string> {
     const [id = ''] = await add([planned()]);
     const [row] = await claim(0);
-    if (row !== undefined) await record(row, 0, { state: 'unknown', lane: 'post:#a', dueAt: at(3), messageId: null, channelId: null, postedAt: null });
+    if (row !== undefined)
+      await record(row, 0, {
+        state: 'unknown',
+        lane: 'post:#a',
+        dueAt: at(3),
+        messageId: null,
+        channelId: null,
+        postedAt: null,
+      });
     return id;
   }
 
@@ -269,6 +295,18 @@ describe('an unknown outcome', () => {
 });
 
 describe('claims of a process that died', () => {
+  it('are gone: what it says afterwards is not written over what its successor did', async () => {
+    const [id = ''] = await add([planned()]);
+    const [late] = await claim(0);
+    await recoverStaleClaims(database.db, at(1), at(50));
+    const [successor] = await claimUnknown(database.db, 10, at(50));
+    if (late === undefined || successor === undefined) throw new Error('not claimed');
+    await record(late, 51, { messageId: 'late' });
+    expect(await read(id)).toMatchObject({ state: 'unknown', message_id: null });
+    await record(successor, 52, { messageId: 'found' });
+    expect(await read(id)).toMatchObject({ state: 'sent', message_id: 'found' });
+  });
+
   it('are edited again, or looked for where it was a post', async () => {
     const edit = await sent();
     await refresh(edit, 0);

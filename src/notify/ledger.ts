@@ -164,7 +164,7 @@ export async function claimDue(db: Db, pace: Pace, limit: number, now: Date): Pr
       UPDATE send_budgets b SET tokens = s.tokens, refilled_at = ${now}
       FROM unnest(${lanes.map(([lane]) => lane)}::text[], ${lanes.map(([, lane]) => lane.tokens - lane.used)}::float8[]) AS s (lane, tokens)
       WHERE b.lane = s.lane`.execute(tx);
-    return rows.map(({ tokens: _tokens, ...row }) => row);
+    return rows.map(({ tokens: _tokens, ...row }) => ({ ...row, claimed_at: now }));
   });
 }
 
@@ -224,7 +224,9 @@ export async function recordSend(
         lane = ${outcome.lane}, due_at = ${outcome.dueAt}, attempts = ${outcome.attempts}, reposts = ${outcome.reposts},
         channel_id = ${outcome.channelId}, message_id = ${outcome.messageId}, card_hash = ${outcome.cardHash},
         last_error = ${outcome.lastError}, posted_at = ${outcome.postedAt}, claimed_at = NULL, updated_at = ${now}
-    WHERE id = ${claimed.id} AND state IN ('sending', 'unknown')`.execute(db);
+    WHERE id = ${claimed.id} AND claimed_at = ${claimed.claimed_at} AND state IN ('sending', 'unknown')`.execute(
+    db,
+  );
 }
 
 /** The vendor asked for a pause: nothing of this lane goes out before. */
@@ -233,10 +235,12 @@ export async function pauseLane(db: Db, lane: string, until: Date): Promise<void
     UPDATE send_budgets SET paused_until = greatest(paused_until, ${until}) WHERE lane = ${lane}`.execute(db);
 }
 
-/** Messages not in their wanted state yet, and the oldest of them. */
+/** Messages not in their wanted state yet, and the oldest of them. In two parts, as the partial indexes are. */
 export async function pendingNotifications(db: Db): Promise<{ count: number; oldest: Date | null }> {
   const row = await sql<{ count: number; oldest: Date | null }>`
-    SELECT count(*)::int AS count, min(updated_at) AS oldest FROM notifications
-    WHERE state IN ('due', 'sending', 'unknown')`.execute(db);
+    SELECT count(*)::int AS count, min(updated_at) AS oldest FROM (
+      SELECT updated_at FROM notifications WHERE state = 'due'
+      UNION ALL SELECT updated_at FROM notifications WHERE state IN ('sending', 'unknown')
+    ) AS pending`.execute(db);
   return row.rows[0] ?? { count: 0, oldest: null };
 }

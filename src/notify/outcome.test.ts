@@ -37,11 +37,27 @@ const edit = (parts: Partial<Notification> = {}): Notification =>
   post({ lane: 'edit', channel_id: 'C1', message_id: '17.1', card_hash: 'old', posted_at: at(0), ...parts });
 
 const failed = (row: Notification, reason: NotifyFailureReason, retryAfterMs?: number) =>
-  afterSend(row, { ok: false, reason, code: 'some_code', detail: 'do this', ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }, 'new');
+  afterSend(
+    row,
+    {
+      ok: false,
+      reason,
+      code: 'some_code',
+      detail: 'do this',
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    },
+    'new',
+  );
 
 describe('after a send', () => {
   it('that was accepted the message is known, and its next change is an edit', () => {
-    expect(afterSend(post({ attempts: 4, last_error: 'x' }), { ok: true, channelId: 'C1', messageId: '17.1' }, 'new')).toEqual({
+    expect(
+      afterSend(
+        post({ attempts: 4, last_error: 'x' }),
+        { ok: true, channelId: 'C1', messageId: '17.1' },
+        'new',
+      ),
+    ).toEqual({
       state: 'sent',
       lane: 'edit',
       delayMs: 0,
@@ -56,8 +72,19 @@ describe('after a send', () => {
   });
 
   it('that was rate-limited the whole lane waits as long as the vendor says', () => {
-    expect(failed(post(), 'rate-limited', 7_000)).toMatchObject({ state: 'due', delayMs: 7_000, pauseLaneMs: 7_000, messageId: null, attempts: 1 });
-    expect(failed(edit(), 'rate-limited', 7_000)).toMatchObject({ lane: 'edit', pauseLaneMs: 7_000, messageId: '17.1', cardHash: 'old' });
+    expect(failed(post(), 'rate-limited', 7_000)).toMatchObject({
+      state: 'due',
+      delayMs: 7_000,
+      pauseLaneMs: 7_000,
+      messageId: null,
+      attempts: 1,
+    });
+    expect(failed(edit(), 'rate-limited', 7_000)).toMatchObject({
+      lane: 'edit',
+      pauseLaneMs: 7_000,
+      messageId: '17.1',
+      cardHash: 'old',
+    });
   });
 
   it('that was rate-limited without a period: half a minute, and never less than a second', () => {
@@ -69,7 +96,12 @@ describe('after a send', () => {
     for (const attempts of [0, 1, 5, 50]) {
       const next = failed(post({ attempts }), 'unavailable');
       const base = Math.min(1_000 * 2 ** attempts, 60_000);
-      expect(next).toMatchObject({ state: 'due', lane: 'post:#shop', pauseLaneMs: null, attempts: attempts + 1 });
+      expect(next).toMatchObject({
+        state: 'due',
+        lane: 'post:#shop',
+        pauseLaneMs: null,
+        attempts: attempts + 1,
+      });
       expect(next.delayMs).toBeGreaterThanOrEqual(base);
       expect(next.delayMs).toBeLessThanOrEqual(base * 1.25);
     }
@@ -93,22 +125,37 @@ describe('after a send', () => {
     expect(failed(edit(), 'unknown').delayMs).toBeGreaterThanOrEqual(1_000);
   });
 
-  it.each(['channel', 'app', 'auth'] as const)('that failed for the %s waits for somebody to mend it', (reason) => {
-    expect(failed(post(), reason)).toMatchObject({ state: 'due', delayMs: 60_000, pauseLaneMs: null });
-  });
+  it.each(['channel', 'app', 'auth'] as const)(
+    'that failed for the %s waits for somebody to mend it',
+    (reason) => {
+      expect(failed(post(), reason)).toMatchObject({ state: 'due', delayMs: 60_000, pauseLaneMs: null });
+    },
+  );
 
   it('whose message is refused is over, and says why', () => {
-    expect(failed(post(), 'payload')).toMatchObject({ state: 'failed', lastError: 'payload: some_code do this' });
+    expect(failed(post(), 'payload')).toMatchObject({
+      state: 'failed',
+      lastError: 'payload: some_code do this',
+    });
   });
 
   it('to a message that is gone posts it anew, once', () => {
     const first = failed(edit(), 'gone');
-    expect(first).toMatchObject({ state: 'due', lane: 'post:#shop', messageId: null, cardHash: null, reposts: 1, delayMs: 0 });
+    expect(first).toMatchObject({
+      state: 'due',
+      lane: 'post:#shop',
+      messageId: null,
+      cardHash: null,
+      reposts: 1,
+      delayMs: 0,
+    });
     expect(failed(edit({ reposts: 1 }), 'gone')).toMatchObject({ state: 'failed', reposts: 1 });
   });
 
-  it('does not fill the ledger with the vendor\'s prose', () => {
+  it("does not fill the ledger with the vendor's prose", () => {
     const detail = 'x'.repeat(5_000);
-    expect(afterSend(post(), { ok: false, reason: 'payload', code: 'c', detail }, 'new').lastError).toHaveLength(1_000);
+    expect(
+      afterSend(post(), { ok: false, reason: 'payload', code: 'c', detail }, 'new').lastError,
+    ).toHaveLength(1_000);
   });
 });

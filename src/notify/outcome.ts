@@ -72,7 +72,12 @@ function afterFailure(row: Notification, failure: NotifyFailure): NextState {
       // An edit can be repeated; a post may be there, and has to be looked for first. From
       // here on it is the looks that are counted, so what failed before must not count.
       return row.message_id === null
-        ? { ...again, state: 'unknown', attempts: 1, delayMs: Math.max(lookAfterMs, failure.retryAfterMs ?? 0) }
+        ? {
+            ...again,
+            state: 'unknown',
+            attempts: 1,
+            delayMs: Math.max(lookAfterMs, failure.retryAfterMs ?? 0),
+          }
         : { ...again, delayMs: soon };
     case 'channel':
     case 'app':

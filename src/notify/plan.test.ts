@@ -2,7 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { at, knownAlert } from '../../test/support/alerts.ts';
 import { planSubject } from './plan.ts';
 
-const channels = { critical: '#alert-critical', default: '#k8s-healthchecks', development: '#monitoring-dev' };
+const channels = {
+  critical: '#alert-critical',
+  default: '#k8s-healthchecks',
+  development: '#monitoring-dev',
+};
 const options = { notifier: 'slack', routing: { routes: [], channels } };
 type Subject = Parameters<typeof planSubject>[0];
 type Row = Parameters<typeof planSubject>[1][number];
@@ -15,7 +19,13 @@ const subject = (parts: Partial<Subject> = {}): Subject => ({
   ...parts,
 });
 const grave = subject({ lead: knownAlert({ id: 'a1', severity: 'P1' }) });
-const row = (parts: Partial<Row> = {}): Row => ({ id: 'n1', channel: '#k8s-healthchecks', episode: 1, closed: false, ...parts });
+const row = (parts: Partial<Row> = {}): Row => ({
+  id: 'n1',
+  channel: '#k8s-healthchecks',
+  episode: 1,
+  closed: false,
+  ...parts,
+});
 
 describe('planning an alert of its own', () => {
   it('adds a message where there is none', () => {
@@ -38,7 +48,10 @@ describe('planning an alert of its own', () => {
   });
 
   it('refreshes the message that is there, and adds none', () => {
-    expect(planSubject(subject(), [row()], options)).toEqual({ added: [], refreshed: [{ id: 'n1', priority: 3, closed: false }] });
+    expect(planSubject(subject(), [row()], options)).toEqual({
+      added: [],
+      refreshed: [{ id: 'n1', priority: 3, closed: false }],
+    });
   });
 
   it('told elsewhere after an escalation: there, too, and the first place goes on', () => {
@@ -93,11 +106,16 @@ describe('planning a message that several alerts share', () => {
   const shared = subject({ key: 'datasource:x', episode: null });
 
   it('begins with the first episode', () => {
-    expect(planSubject(shared, [], options).added).toMatchObject([{ subject: 'datasource:x', episode: 1, closed: false }]);
+    expect(planSubject(shared, [], options).added).toMatchObject([
+      { subject: 'datasource:x', episode: 1, closed: false },
+    ]);
   });
 
   it('stays with its message while one of them is open', () => {
-    expect(planSubject(shared, [row()], options)).toEqual({ added: [], refreshed: [{ id: 'n1', priority: 3, closed: false }] });
+    expect(planSubject(shared, [row()], options)).toEqual({
+      added: [],
+      refreshed: [{ id: 'n1', priority: 3, closed: false }],
+    });
   });
 
   it('closes with the last of them', () => {

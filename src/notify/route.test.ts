@@ -3,7 +3,11 @@ import { knownAlert } from '../../test/support/alerts.ts';
 import { type Mute, severities } from '../alerts/alert.ts';
 import { notificationPriority, routeAlert, type Routing, subjectOf, suppression } from './route.ts';
 
-const channels = { critical: '#alert-critical', default: '#k8s-healthchecks', development: '#monitoring-dev' };
+const channels = {
+  critical: '#alert-critical',
+  default: '#k8s-healthchecks',
+  development: '#monitoring-dev',
+};
 const byDefault: Routing = { routes: [], channels };
 const routed: Routing = {
   routes: [
@@ -17,7 +21,13 @@ const routed: Routing = {
 describe('where an alert is told', () => {
   it('is decided by its severity', () => {
     const where = severities.map((severity) => routeAlert(knownAlert({ severity }), byDefault).channel);
-    expect(where).toEqual(['#alert-critical', '#alert-critical', '#k8s-healthchecks', '#k8s-healthchecks', '#k8s-healthchecks']);
+    expect(where).toEqual([
+      '#alert-critical',
+      '#alert-critical',
+      '#k8s-healthchecks',
+      '#k8s-healthchecks',
+      '#k8s-healthchecks',
+    ]);
   });
 
   it('is the development channel for whatever is no production, whatever its severity', () => {
@@ -38,7 +48,9 @@ describe('where an alert is told', () => {
       channel: '#shop-urgent',
       reason: 'line 1 of slack.routes fits',
     });
-    expect(routeAlert(knownAlert({ severity: 'P3', labels: shop, namespace: 'kube-system' }), routed)).toEqual({
+    expect(
+      routeAlert(knownAlert({ severity: 'P3', labels: shop, namespace: 'kube-system' }), routed),
+    ).toEqual({
       channel: '#shop',
       reason: 'line 2 of slack.routes fits',
     });

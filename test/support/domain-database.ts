@@ -19,14 +19,23 @@ export type DomainDatabase = {
   row<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row>;
   /** Takes jobs out of the queue and answers them, oldest first. */
   takeJobs(): Promise<TakenJob[]>;
+  /** Empties every table, which is quicker than another database. */
+  reset(): Promise<void>;
   close(): Promise<void>;
 };
 
-export type TakenJob = { task: string; payload: Record<string, unknown>; priority: number; runAt: Date; key: string | null };
+export type TakenJob = {
+  task: string;
+  payload: Record<string, unknown>;
+  priority: number;
+  runAt: Date;
+  key: string | null;
+};
 
 export async function openDomainDatabase(size = 6): Promise<DomainDatabase> {
   const database = await createTestDatabase();
-  const { db, pool, close } = openPool({ url: database.url, size, purpose: 'test' });
+  const opened = openPool({ url: database.url, size, purpose: 'test' });
+  const { db, pool } = opened;
   const intake = new Intake({
     db,
     limits: { queuedAlerts: 100_000, alertsPerCommit: 1_000 },
@@ -46,7 +55,8 @@ export async function openDomainDatabase(size = 6): Promise<DomainDatabase> {
     },
     async row<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row> {
       const [first, ...others] = await rows<Row>(text, values);
-      if (first === undefined || others.length > 0) throw new Error(`expected one row, found ${others.length + (first ? 1 : 0)}`);
+      if (first === undefined || others.length > 0)
+        throw new Error(`expected one row, found ${others.length + (first ? 1 : 0)}`);
       return first;
     },
     takeJobs: () =>
@@ -54,9 +64,15 @@ export async function openDomainDatabase(size = 6): Promise<DomainDatabase> {
         WITH taken AS (DELETE FROM graphile_worker._private_jobs RETURNING *)
         SELECT t.identifier AS task, j.payload, j.priority::int, j.run_at AS "runAt", j.key
         FROM taken j JOIN graphile_worker._private_tasks t ON t.id = j.task_id ORDER BY j.id`),
+    async reset() {
+      const tables = await rows<{ name: string }>(`
+        SELECT format('%I', c.relname) AS name FROM pg_class c
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname NOT LIKE '%migration%'`);
+      await rows(`TRUNCATE graphile_worker._private_jobs, ${tables.map((table) => table.name).join(', ')}`);
+    },
     async close() {
       await intake.stop();
-      await close();
+      await opened.close();
       await database.drop();
     },
   };
