@@ -2,11 +2,9 @@ import { readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { resolveExpired } from './alerts/actions.ts';
 import type { SourceName } from './alerts/alert.ts';
-import { findAlerts } from './alerts/alert-queries.ts';
 import { maintainPartitions } from './alerts/delivery-store.ts';
 import { type WatchedSource, watchHeartbeats } from './alerts/heartbeat-watch.ts';
 import { Intake } from './alerts/intake.ts';
-import { isOpen } from './alerts/lifecycle.ts';
 import { createAuthenticator } from './api/auth.ts';
 import { buildServer } from './api/server.ts';
 import type { ApiServices, Readiness } from './api/services.ts';
@@ -21,8 +19,8 @@ import { Listener } from './db/listen.ts';
 import { migrate } from './db/migrate.ts';
 import { openPool } from './db/pool.ts';
 import { forgetServed } from './db/retention.ts';
-import { followAlerts } from './incidents/follow.ts';
-import { type IncidentPolicy, openForChanged, opensByItself } from './incidents/open.ts';
+import type { IncidentPolicy } from './incidents/open.ts';
+import { reviewIncidents } from './incidents/review.ts';
 import { syncIncident } from './incidents/sync.ts';
 import { createAlertmanagerApiSource } from './integrations/alertmanager/api-source.ts';
 import { createAlertmanagerSource } from './integrations/alertmanager/webhook-source.ts';
@@ -145,11 +143,13 @@ export async function startApp(options: AppOptions): Promise<App> {
         : createSlackNotifier({
             botToken: secrets.slackBotToken,
             apiUrl: settings.slack.apiUrl,
-            renderer: createCardRenderer(
-              settings.slack.templateFile === null
-                ? {}
-                : { template: await readFile(settings.slack.templateFile, 'utf8') },
-            ),
+            renderer: createCardRenderer({
+              ...(settings.slack.templateFile !== null && {
+                template: await readFile(settings.slack.templateFile, 'utf8'),
+              }),
+              onTemplateError: (error) =>
+                log.error({ err: error }, 'the card template failed on a card; the built-in one was used'),
+            }),
             onBlocksRefused: (refusal, alertId) =>
               log.error({ refusal, alertId }, 'Slack refused the layout of a card'),
           });
@@ -227,19 +227,7 @@ export async function startApp(options: AppOptions): Promise<App> {
         concurrency: 8,
         handlers: {
           'alert.changed': async ({ alertIds }) => {
-            const alerts = await findAlerts(db, alertIds);
-            const candidates = alerts.filter(
-              (alert) =>
-                isOpen(alert.status) &&
-                alert.incidentId === null &&
-                opensByItself(alert, incidentPolicy.autoCreate).open,
-            );
-            if (candidates.length > 0) {
-              const ids = candidates.map((alert) => alert.id);
-              await openForChanged(db, ids, incidentPolicy, clock.now());
-            }
-            if (alerts.some((alert) => alert.incidentId !== null))
-              await followAlerts(db, alertIds, clock.now());
+            await reviewIncidents(db, alertIds, incidentPolicy, clock.now());
             if (slack !== null) {
               await planNotifications(db, alertIds, { notifier: slack.name, routing }, clock.now());
             }

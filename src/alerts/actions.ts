@@ -68,6 +68,31 @@ export async function actWithin(
   return { ok: true, already: false, alertId };
 }
 
+/** Resolves those of these locked alerts that are open, on the set. Whoever calls it tells that they changed. */
+export async function resolveLocked(
+  tx: Tx,
+  alerts: KnownAlert[],
+  why: string,
+  actor: Actor,
+  now: Date,
+): Promise<void> {
+  const action: AlertAction = { kind: 'resolve', why };
+  const pairs = alerts.flatMap((before) => {
+    const step = nextStep(before, action);
+    return step.kind === 'changed'
+      ? [{ before, after: applyAction(before, action, step.status, actor, now) }]
+      : [];
+  });
+  await updateAlerts(
+    tx,
+    pairs.map(({ after }) => after),
+  );
+  await audit(
+    tx,
+    pairs.map(({ before, after }) => entry(before, after, action, actor, now)),
+  );
+}
+
 async function missing(tx: Tx, alertId: string): Promise<ActionResult> {
   const archived = await tx
     .selectFrom('alerts_archive')

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import type { Db, Tx } from '../db/pool.ts';
-import { toStorable } from '../db/text.ts';
+import { fromStorable, toStorable } from '../db/text.ts';
 
 /** When each source whose silence is an alert was last heard of. */
 
@@ -42,5 +42,5 @@ export async function heartbeatsOf(db: Db, source: string): Promise<{ tenant: st
     .select(['tenant', 'last_seen_at'])
     .where('source', '=', source)
     .execute();
-  return rows.map((row) => ({ tenant: row.tenant, lastSeenAt: row.last_seen_at }));
+  return rows.map((row) => ({ tenant: fromStorable(row.tenant), lastSeenAt: row.last_seen_at }));
 }

@@ -1,6 +1,7 @@
 import type { Db } from '../db/pool.ts';
+import { toStorable } from '../db/text.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { SourceName } from './alert.ts';
+import { openStatuses, type SourceName } from './alert.ts';
 import { describeSignal } from './describe.ts';
 import { expectHeartbeat, heartbeatsOf } from './heartbeat-store.ts';
 import type { Intake } from './intake.ts';
@@ -38,9 +39,9 @@ async function isRaised(db: Db, source: SourceName, tenant: string): Promise<boo
     .selectFrom('alerts_active')
     .select('id')
     .where('source', '=', source)
-    .where('tenant', '=', tenant)
+    .where('tenant', '=', toStorable(tenant))
     .where('fingerprint', '=', fingerprint)
-    .where('status', 'in', ['firing', 'acknowledged', 'escalated'])
+    .where('status', 'in', openStatuses)
     .executeTakeFirst();
   return row !== undefined;
 }

@@ -113,6 +113,9 @@ function labelFilters(query: Record<string, unknown>): Record<string, string[]> 
   return labels;
 }
 
+/** `timestamptz` as PostgreSQL writes it; what JavaScript takes for a time is more than PostgreSQL does. */
+const postgresTime = /^\d{4,6}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?[+-]\d\d(?::\d\d){0,2}$/;
+
 export function readCursor(
   cursor: string | undefined,
   sort: 'createdAt' | 'updatedAt' | 'severity' = 'createdAt',
@@ -122,7 +125,7 @@ export function readCursor(
   const looksRight =
     position !== null &&
     Id.safeParse(position.id).success &&
-    (sort === 'severity' ? /^P[0-4]$/.test(position.key) : !Number.isNaN(Date.parse(position.key)));
+    (sort === 'severity' ? /^P[0-4]$/ : postgresTime).test(position.key);
   if (!looksRight)
     throw badRequest('cursor is not one that this list gave out (or it belongs to another sort).');
   return position;

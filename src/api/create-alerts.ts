@@ -95,7 +95,8 @@ function toEntry(item: unknown, receivedAt: Date): ParsedEntry {
   const reason = parsed.error.issues
     .map((issue) => (issue.path.length === 0 ? issue.message : `${issue.path.join('.')}: ${issue.message}`))
     .join('; ');
-  return { ok: false, reason };
+  // Names of fields are the sender's.
+  return { ok: false, reason: reason.toWellFormed() };
 }
 
 /** With an `Idempotency-Key` the request has a transaction of its own, which also holds the key and the answer. */

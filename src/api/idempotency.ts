@@ -1,5 +1,6 @@
 import type { IntakeResult, WithinCommit } from '../alerts/intake.ts';
 import type { Db } from '../db/pool.ts';
+import { fromStorableJson, toStorableJson } from '../db/text.ts';
 
 /** `Idempotency-Key`: the key is claimed and the answer stored in the transaction that stores the alerts. */
 export type IdempotencyClaim = { owner: string; key: string; requestHash: Buffer };
@@ -16,7 +17,8 @@ export async function storedAnswer(
     .executeTakeFirst();
   if (row === undefined) return { kind: 'new' };
   if (!row.request_hash.equals(claim.requestHash)) return { kind: 'other-request' };
-  return row.response === null ? { kind: 'new' } : { kind: 'answered', result: row.response as IntakeResult };
+  if (row.response === null) return { kind: 'new' };
+  return { kind: 'answered', result: fromStorableJson(row.response) as IntakeResult };
 }
 
 export function claimKey(claim: IdempotencyClaim, now: Date): WithinCommit {
@@ -37,7 +39,7 @@ export function claimKey(claim: IdempotencyClaim, now: Date): WithinCommit {
     store: async (tx, result) => {
       await tx
         .updateTable('idempotency_keys')
-        .set({ response: JSON.stringify(result) })
+        .set({ response: toStorableJson(result) })
         .where('owner', '=', claim.owner)
         .where('key', '=', claim.key)
         .execute();

@@ -27,7 +27,8 @@ export function rawBody(request: FastifyRequest): Buffer {
   return Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
 }
 
-const secretHeaders = /^(authorization|cookie|proxy-authorization|x-gomon-webhook-secret|x-api-key)$/;
+/** Whatever a sender's extra header for a proxy or for us may be called. */
+const secretHeaders = /authorization|cookie|secret|token|passw|api-?key/;
 
 /** Headers as they are kept with a delivery: without credentials, and none that is longer than useful. */
 export function keptHeaders(request: FastifyRequest): Record<string, string> {

@@ -29,6 +29,10 @@ export function sourceWebhooks(services: ApiServices): FastifyPluginCallbackZod 
       response: { 200: DeliveryAnswer, default: Problem },
     });
     const bodyLimit = services.limits.maxBodyBytes;
+    // Where a token is all there is, a stranger is turned away before the body is read.
+    const onRequest = async (request: FastifyRequest): Promise<void> => {
+      requireRight(await services.authenticate(request), 'send');
+    };
     app.route({
       method: ['POST', 'PUT'],
       url: '/api/v1/webhooks/grafana',
@@ -40,12 +44,17 @@ export function sourceWebhooks(services: ApiServices): FastifyPluginCallbackZod 
       method: ['POST', 'PUT'],
       url: '/api/v1/webhooks/alertmanager',
       bodyLimit,
+      onRequest,
       schema: schema('Alertmanager webhook_config'),
       handler: async (request) => answerOf(await receive(services, alertmanager, request)),
     });
     app.post(
       '/api/v2/alerts',
-      { bodyLimit, schema: schema("Alertmanager's own API: Prometheus and Grafana can send here directly") },
+      {
+        bodyLimit,
+        onRequest,
+        schema: schema("Alertmanager's own API: Prometheus and Grafana can send here directly"),
+      },
       async (request, reply) =>
         answerLikeAlertmanager(await receive(services, alertmanagerApi, request), reply),
     );

@@ -1,8 +1,6 @@
 import pg from 'pg';
 import { superuser } from './embedded-cluster.ts';
-
-/** Shared by everybody who uses the server, exclusive for the one that stops it. */
-const presenceLock = 7_306_900;
+import { locks } from './locks.ts';
 
 /** "postgres": advisory locks count per database, so all take theirs in the same one. */
 const lockDatabase = 'postgres';
@@ -60,7 +58,7 @@ export class Presence {
       if (served !== options.dataFolder) {
         throw new Error(`port ${options.port} serves ${served ?? 'nothing'}, not ${options.dataFolder}`);
       }
-      await client.query('SELECT pg_advisory_lock_shared($1)', [presenceLock]);
+      await client.query('SELECT pg_advisory_lock_shared($1)', [locks.embeddedPresence]);
       await createDatabase(client);
       return { ok: true, presence };
     } catch (cause) {
@@ -74,9 +72,9 @@ export class Presence {
   /** Leaves. True: nobody else is here, nobody can come in, and the caller may stop the server. */
   async leave(): Promise<boolean> {
     if (!this.#open) return false;
-    await this.#client.query('SELECT pg_advisory_unlock_shared($1)', [presenceLock]);
+    await this.#client.query('SELECT pg_advisory_unlock_shared($1)', [locks.embeddedPresence]);
     const answer = await this.#client.query<{ last: boolean }>('SELECT pg_try_advisory_lock($1) AS last', [
-      presenceLock,
+      locks.embeddedPresence,
     ]);
     return answer.rows[0]?.last === true;
   }

@@ -3,6 +3,8 @@ export const locks = {
   migrate: 7_306_001,
   /** While the partitions of raw deliveries are made and dropped. */
   partitions: 7_306_002,
-  /** Held, shared, by every process that uses the embedded server (see `embedded-presence.ts`). */
+  /** Held, shared, by everybody who uses the embedded server; exclusively by the one that stops it. */
   embeddedPresence: 7_306_900,
+  /** First half of the two-part locks that workers hold under their names (see `jobs/worker.ts`). */
+  workerPresence: 7_306,
 } as const;

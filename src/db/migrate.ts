@@ -21,6 +21,8 @@ export async function migrate(databaseUrl: string): Promise<MigrationReport> {
     application_name: 'gomon migrate',
     connectionTimeoutMillis: 10_000,
   });
+  // It is idle while the job queue migrates; broken meanwhile and unheard, it would end the process.
+  client.on('error', () => undefined);
   await client.connect();
   try {
     const version = await client.query<{ number: number; text: string }>(

@@ -1,54 +1,71 @@
-import { type AuditEntry, audit, lockByIds } from '../alerts/alert-store.ts';
-import { alertsOfIncident, findAlerts, type StoredAlert } from '../alerts/alert-queries.ts';
+import { type AuditEntry, audit } from '../alerts/alert-store.ts';
 import { changedJobs } from '../alerts/changed.ts';
 import { isGraver, isOpen } from '../alerts/lifecycle.ts';
 import type { Severity } from '../alerts/alert.ts';
 import type { Db, Tx } from '../db/pool.ts';
 import { enqueue } from '../jobs/enqueue.ts';
 import { type Incident, isOpenIncident } from './incident.ts';
-import { type CommandPayload, enqueueCommands, lockIncidents, updateIncident } from './incident-store.ts';
+import { findIncidents, incidentIdsOf, type Member, membersOf } from './incident-queries.ts';
+import { type CommandPayload, enqueueCommands, updateIncidents } from './incident-store.ts';
+import { lockWithAlerts } from './lock-with-alerts.ts';
 
 /**
  * What the state of its alerts means for an incident: it is acknowledged with the
  * first of them, as grave as the gravest, and resolved with the last.
  */
 export async function followAlerts(db: Db, alertIds: string[], now: Date): Promise<void> {
-  const changed = await findAlerts(db, alertIds);
-  const incidentIds = [
-    ...new Set(changed.flatMap((alert) => (alert.incidentId === null ? [] : [alert.incidentId]))),
-  ];
-  for (const incidentId of incidentIds.toSorted()) {
-    await db.transaction().execute((tx) => followOne(tx, incidentId, now));
-  }
+  const incidentIds = await incidentIdsOf(db, alertIds);
+  // Most changes of alerts change nothing for their incident: those lock nothing. Whatever is being changed
+  // at this moment comes here again, with its own job.
+  const moving = (await stepsFor(db, await findIncidents(db, incidentIds), now)).map(
+    (step) => step.incident.id,
+  );
+  if (moving.length > 0) await db.transaction().execute((tx) => followLocked(tx, moving, now));
 }
 
-async function followOne(tx: Tx, incidentId: string, now: Date): Promise<void> {
-  const seen = await alertsOfIncident(tx, incidentId);
-  // Locked in the usual order, alerts before incidents, so that a refire cannot slip in between.
-  await lockByIds(
+async function followLocked(tx: Tx, incidentIds: string[], now: Date): Promise<void> {
+  const { incidents, alerts } = await lockWithAlerts(tx, incidentIds);
+  const steps = await stepsFor(tx, incidents, now);
+  const moved = new Set(steps.map((step) => step.incident.id));
+  await updateIncidents(
     tx,
-    seen.map((alert) => alert.id),
+    steps.map((step) => step.incident),
   );
-  const [incident] = await lockIncidents(tx, [incidentId]);
-  if (incident === undefined || !isOpenIncident(incident.status)) return;
-  const alerts = await alertsOfIncident(tx, incidentId);
-  const step = nextState(incident, alerts, now);
-  if (step.commands.length === 0) return;
-  await updateIncident(tx, step.incident);
-  await audit(tx, step.audits);
+  await audit(
+    tx,
+    steps.flatMap((step) => step.audits),
+  );
   await enqueueCommands(
     tx,
-    step.commands.map((command) => ({ incident: step.incident, command, by: step.by })),
+    steps.flatMap((step) =>
+      step.commands.map((command) => ({ incident: step.incident, command, by: step.by })),
+    ),
     now,
   );
   // The other alerts of the incident show its state, too.
-  await enqueue(tx, changedJobs(alerts.filter((alert) => alert.archivedAt === null && isOpen(alert.status))));
+  await enqueue(
+    tx,
+    changedJobs(alerts.filter((alert) => isOpen(alert.status) && moved.has(alert.incidentId ?? ''))),
+  );
+}
+
+/** Of the incidents that are open, those that something has to be done about. */
+async function stepsFor(db: Db | Tx, incidents: Incident[], now: Date): Promise<Step[]> {
+  const open = incidents.filter((incident) => isOpenIncident(incident.status));
+  const members = await membersOf(
+    db,
+    open.map((incident) => incident.id),
+  );
+  const byIncident = Map.groupBy(members, (member) => member.incidentId);
+  return open
+    .map((incident) => nextState(incident, byIncident.get(incident.id) ?? [], now))
+    .filter((step) => step.commands.length > 0);
 }
 
 type Step = { incident: Incident; commands: CommandPayload[]; audits: AuditEntry[]; by: string };
 
 /** Pure: what an open incident becomes, and what the provider has to be told. */
-export function nextState(incident: Incident, alerts: StoredAlert[], now: Date): Step {
+export function nextState(incident: Incident, alerts: Member[], now: Date): Step {
   const open = alerts.filter((alert) => alert.archivedAt === null && isOpen(alert.status));
   if (alerts.length > 0 && open.length === 0) return resolved(incident, alerts, now);
   const commands: CommandPayload[] = [];
@@ -72,7 +89,7 @@ export function nextState(incident: Incident, alerts: StoredAlert[], now: Date):
   return { incident: next, commands, audits: [], by };
 }
 
-function resolved(incident: Incident, alerts: StoredAlert[], now: Date): Step {
+function resolved(incident: Incident, alerts: Member[], now: Date): Step {
   const by = alerts.map((alert) => alert.resolvedBy).find((person) => person !== null) ?? 'system';
   const next: Incident = { ...incident, status: 'resolved', resolvedAt: now, updatedAt: now };
   const audits: AuditEntry[] = [

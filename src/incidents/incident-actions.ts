@@ -1,13 +1,13 @@
-import { type Actor, actWithin } from '../alerts/actions.ts';
-import { alertsOfIncident } from '../alerts/alert-queries.ts';
-import { audit, lockByIds } from '../alerts/alert-store.ts';
+import { type Actor, resolveLocked } from '../alerts/actions.ts';
+import { audit } from '../alerts/alert-store.ts';
+import type { KnownAlert } from '../alerts/apply-signal.ts';
 import { changedJobs } from '../alerts/changed.ts';
-import { isOpen } from '../alerts/lifecycle.ts';
 import type { Db, Tx } from '../db/pool.ts';
 import type { IncidentStatus } from '../db/schema.ts';
 import { enqueue } from '../jobs/enqueue.ts';
 import { type Incident, isOpenIncident } from './incident.ts';
-import { type CommandPayload, enqueueCommands, lockIncidents, updateIncident } from './incident-store.ts';
+import { type CommandPayload, enqueueCommands, updateIncidents } from './incident-store.ts';
+import { lockWithAlerts } from './lock-with-alerts.ts';
 
 /** What people do to an incident itself, through any door. */
 
@@ -24,12 +24,13 @@ export async function assignIncident(
   actor: Actor,
   now: Date,
 ): Promise<IncidentActionResult> {
-  return onIncident(db, incidentId, async (tx, incident) => {
+  return onIncident(db, incidentId, async (tx, incident, alerts) => {
     if (!isOpenIncident(incident.status)) return closedAlready(incident);
     if (incident.assignedTo === assignedTo && incident.status === 'assigned')
       return { ok: true, already: true };
     const after: Incident = { ...incident, assignedTo, status: 'assigned', updatedAt: now };
     await record(tx, incident, after, actor, now, [{ kind: 'assign', assignee: assignedTo }]);
+    await enqueue(tx, changedJobs(alerts));
     return { ok: true, already: false };
   });
 }
@@ -46,12 +47,12 @@ export async function setIncidentStatus(
   actor: Actor,
   now: Date,
 ): Promise<IncidentActionResult> {
-  return onIncident(db, incidentId, async (tx, incident) => {
+  return onIncident(db, incidentId, async (tx, incident, alerts) => {
     if (incident.status === status) return { ok: true, already: true };
     const forbidden = forbiddenStatus(incident, status);
     if (forbidden !== null) return { ok: false, reason: 'forbidden', detail: forbidden };
     const ends = isOpenIncident(incident.status) && !isOpenIncident(status);
-    if (ends) await resolveAlerts(tx, incidentId, actor, now);
+    if (ends) await resolveLocked(tx, alerts, 'its incident was resolved', actor, now);
     const after: Incident = {
       ...incident,
       status,
@@ -60,6 +61,7 @@ export async function setIncidentStatus(
       updatedAt: now,
     };
     await record(tx, incident, after, actor, now, ends ? [{ kind: 'close' }] : []);
+    await enqueue(tx, changedJobs(alerts));
     return { ok: true, already: false };
   });
 }
@@ -77,15 +79,6 @@ export function forbiddenStatus(
   }
   if (incident.status === 'closed') return 'the incident is closed';
   return null;
-}
-
-async function resolveAlerts(tx: Tx, incidentId: string, actor: Actor, now: Date): Promise<void> {
-  const alerts = await alertsOfIncident(tx, incidentId);
-  for (const alert of alerts.filter(
-    (candidate) => candidate.archivedAt === null && isOpen(candidate.status),
-  )) {
-    await actWithin(tx, alert.id, { kind: 'resolve', why: 'its incident was resolved' }, actor, now);
-  }
 }
 
 /** Adds a note here and at the provider; notes of closed incidents are welcome (post-mortems). */
@@ -116,18 +109,13 @@ export async function noteOnIncident(
 async function onIncident(
   db: Db,
   incidentId: string,
-  work: (tx: Tx, incident: Incident) => Promise<IncidentActionResult>,
+  work: (tx: Tx, incident: Incident, alerts: KnownAlert[]) => Promise<IncidentActionResult>,
 ): Promise<IncidentActionResult> {
   return db.transaction().execute(async (tx) => {
-    // Alerts before incidents, as everywhere.
-    const alerts = await alertsOfIncident(tx, incidentId);
-    await lockByIds(
-      tx,
-      alerts.map((alert) => alert.id),
-    );
-    const [incident] = await lockIncidents(tx, [incidentId]);
+    const { incidents, alerts } = await lockWithAlerts(tx, [incidentId]);
+    const [incident] = incidents;
     if (incident === undefined) return { ok: false, reason: 'not-found' };
-    return work(tx, incident);
+    return work(tx, incident, alerts);
   });
 }
 
@@ -143,7 +131,7 @@ async function record(
   now: Date,
   commands: CommandPayload[],
 ): Promise<void> {
-  await updateIncident(tx, after);
+  await updateIncidents(tx, [after]);
   const assigned = before.assignedTo !== after.assignedTo;
   await audit(tx, [
     {
@@ -166,6 +154,4 @@ async function record(
     commands.map((command) => ({ incident: after, command, by: actor.userId })),
     now,
   );
-  const alerts = await alertsOfIncident(tx, after.id);
-  await enqueue(tx, changedJobs(alerts.filter((alert) => alert.archivedAt === null)));
 }

@@ -1,4 +1,5 @@
 import type { Alert, Severity } from '../alerts/alert.ts';
+import { findAlerts } from '../alerts/alert-queries.ts';
 import { type AuditEntry, audit, lockByIds } from '../alerts/alert-store.ts';
 import type { KnownAlert } from '../alerts/apply-signal.ts';
 import { changedJobs } from '../alerts/changed.ts';
@@ -50,11 +51,13 @@ export async function openForChanged(
   policy: IncidentPolicy,
   now: Date,
 ): Promise<number> {
+  const needsOne = (alert: KnownAlert): boolean =>
+    isOpen(alert.status) && alert.incidentId === null && opensByItself(alert, policy.autoCreate).open;
+  // Nearly every change opens nothing, and then locks nothing.
+  const candidates = (await findAlerts(db, alertIds)).filter(needsOne).map((alert) => alert.id);
+  if (candidates.length === 0) return 0;
   return db.transaction().execute(async (tx) => {
-    const alerts = (await lockByIds(tx, alertIds)).filter(
-      (alert) =>
-        isOpen(alert.status) && alert.incidentId === null && opensByItself(alert, policy.autoCreate).open,
-    );
+    const alerts = (await lockByIds(tx, candidates)).filter(needsOne);
     const opened = alerts.map((alert) => ({
       alert,
       incident: newIncident(alert, {}, policy, 'system', now),
@@ -98,8 +101,18 @@ export async function openForAlert(
         detail: `the alert is ${alert.status}; an incident needs an open alert`,
       };
     }
-    const current = alert.incidentId === null ? undefined : (await lockIncidents(tx, [alert.incidentId]))[0];
-    if (request.incidentId !== undefined) return attach(tx, alert, current, request.incidentId, actor, now);
+    // Both at once, so that two requests the other way round wait for each other instead of deadlocking.
+    const concerned = await lockIncidents(
+      tx,
+      [alert.incidentId, request.incidentId].filter((id) => typeof id === 'string'),
+    );
+    const current = concerned.find((incident) => incident.id === alert.incidentId);
+    if (request.incidentId !== undefined) {
+      const target = concerned.find((incident) => incident.id === request.incidentId?.toLowerCase());
+      if (target === undefined)
+        return { ok: false, reason: 'not-found', detail: `no incident ${request.incidentId}` };
+      return attach(tx, alert, current, target, actor, now);
+    }
     if (current !== undefined && isOpenIncident(current.status)) {
       return { ok: true, incidentId: current.id, created: false };
     }
@@ -114,13 +127,12 @@ async function attach(
   tx: Tx,
   alert: KnownAlert,
   current: Incident | undefined,
-  incidentId: string,
+  target: Incident,
   actor: Actor,
   now: Date,
 ): Promise<OpenResult> {
+  const incidentId = target.id;
   if (current?.id === incidentId) return { ok: true, incidentId, created: false };
-  const [target] = await lockIncidents(tx, [incidentId]);
-  if (target === undefined) return { ok: false, reason: 'not-found', detail: `no incident ${incidentId}` };
   if (!isOpenIncident(target.status)) {
     return {
       ok: false,

@@ -403,6 +403,18 @@ describe('two workers on one incident', () => {
     expect(provider.said).toHaveLength(1);
   });
 
+  it('a run that lost its claim leaves that of the other alone', async () => {
+    const { incidentId } = await newIncident();
+    provider.submits = ['hang'];
+    const slow = sync(incidentId);
+    await vi.waitFor(() => expect(provider.said).toHaveLength(1), { interval: 5 });
+    const others = new Date(nowMs + 61_000);
+    await database.rows('UPDATE incidents SET sync_claimed_at = $1', [others]);
+    provider.release();
+    await slow;
+    expect(await database.row('SELECT sync_claimed_at FROM incidents')).toEqual({ sync_claimed_at: others });
+  });
+
   it('a run that is told to stop says nothing more and lets go of the incident', async () => {
     const { incidentId } = await newIncident();
     const deps = { db: database.db, provider, clock, pause, observe: () => undefined };

@@ -1,12 +1,12 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { audit } from '../alerts/alert-store.ts';
-import { alertsOfIncident } from '../alerts/alert-queries.ts';
 import { changedJobs } from '../alerts/changed.ts';
 import type { Db } from '../db/pool.ts';
 import { fromStorable, fromStorableJson, toStorable } from '../db/text.ts';
 import { enqueue } from '../jobs/enqueue.ts';
 import type { Clock } from '../lib/clock.ts';
 import { backoffMs } from '../lib/backoff.ts';
+import { membersOf } from './incident-queries.ts';
 import type { CommandPayload } from './incident-store.ts';
 import type { IncidentProvider, ProviderCommand, ProviderFailure, SubmitResult } from './provider.ts';
 
@@ -26,7 +26,7 @@ export type SyncDependencies = {
   pause?: (ms: number, signal: AbortSignal) => Promise<void>;
 };
 
-/** A claim older than this was left by a process that died. */
+/** A claim older than this was left by a process that died: a run is over before (`timeoutMs` of the job). */
 const claimForMs = 60_000;
 /** A request that the vendor rejects after working on it is submitted anew this often. */
 const maxSubmits = 5;
@@ -54,24 +54,31 @@ export async function syncIncident(
   signal: AbortSignal,
 ): Promise<void> {
   const { db, clock } = deps;
+  const claimedAt = clock.now();
   const claimed = await db
     .updateTable('incidents')
-    .set({ sync_claimed_at: clock.now() })
+    .set({ sync_claimed_at: claimedAt })
     .where('id', '=', incidentId)
     .where((where) =>
       where.or([
         where('sync_claimed_at', 'is', null),
-        where('sync_claimed_at', '<', new Date(clock.now().getTime() - claimForMs)),
+        where('sync_claimed_at', '<', new Date(claimedAt.getTime() - claimForMs)),
       ]),
     )
     .returning('id')
     .executeTakeFirst();
-  if (claimed === undefined) return comeBack(deps, incidentId, new Date(clock.now().getTime() + 1_000));
+  if (claimed === undefined) return comeBack(deps, incidentId, new Date(claimedAt.getTime() + 1_000));
   let resumeAt: Date | null;
   try {
     resumeAt = await workOff(deps, incidentId, signal);
   } finally {
-    await db.updateTable('incidents').set({ sync_claimed_at: null }).where('id', '=', incidentId).execute();
+    // Ours only: one that took too long may have lost it to another process.
+    await db
+      .updateTable('incidents')
+      .set({ sync_claimed_at: null })
+      .where('id', '=', incidentId)
+      .where('sync_claimed_at', '=', claimedAt)
+      .execute();
   }
   if (resumeAt !== null) await comeBack(deps, incidentId, resumeAt);
 }
@@ -326,8 +333,8 @@ async function confirm(
         at: now,
       },
     ]);
-    const alerts = await alertsOfIncident(tx, command.incidentId);
-    await enqueue(tx, changedJobs(alerts.filter((alert) => alert.archivedAt === null)));
+    const members = await membersOf(tx, [command.incidentId]);
+    await enqueue(tx, changedJobs(members.filter((member) => member.archivedAt === null)));
   });
   deps.observe('confirmed', command.payload.kind, '');
 }

@@ -6,8 +6,8 @@
 export const tasks = {
   /** Something people see changed: open incidents, plan messages. */
   'alert.changed': { maxAttempts: 25, timeoutMs: 30_000 },
-  /** Work off what is to be said to the incident provider about one incident. */
-  'incident.sync': { maxAttempts: 25, timeoutMs: 60_000 },
+  /** Work off what is to be said to the incident provider about one incident. Ends before its claim does (`incidents/sync.ts`). */
+  'incident.sync': { maxAttempts: 25, timeoutMs: 45_000 },
   /** Do what somebody clicked or typed in Slack. */
   'slack.interaction': { maxAttempts: 5, timeoutMs: 30_000 },
 } as const satisfies Record<string, { maxAttempts: number; timeoutMs: number }>;

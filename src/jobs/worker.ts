@@ -7,6 +7,7 @@ import {
   type WorkerEvents,
 } from 'graphile-worker';
 import pg from 'pg';
+import { locks } from '../db/locks.ts';
 import { type TaskName, type TaskPayloads, tasks } from './catalog.ts';
 
 /** What does the work of each kind of job. Given up when its time is over or the worker is killed. */
@@ -97,7 +98,7 @@ export class JobWorker {
     });
     this.#runner = runner;
     for (const name of names) {
-      await presence.query('SELECT pg_advisory_lock($1, hashtext($2))', [presenceSpace, name]);
+      await presence.query('SELECT pg_advisory_lock($1, hashtext($2))', [locks.workerPresence, name]);
     }
     if (this.#stopping) await runner.stop();
     await runner.promise;
@@ -135,9 +136,6 @@ export class JobWorker {
   }
 }
 
-/** First half of the two-part advisory locks under which workers are present. */
-const presenceSpace = 7_306;
-
 /** A worker that has just been made may not hold its lock yet. */
 const presentAfterSeconds = 10;
 
@@ -151,7 +149,7 @@ export async function releaseOrphans(pool: pg.Pool): Promise<number> {
        SELECT locked_by FROM holders WHERE pg_try_advisory_xact_lock($1, hashtext(locked_by))
      )
      SELECT count(*)::int AS count, graphile_worker.force_unlock_workers(array_agg(locked_by)) FROM dead HAVING count(*) > 0`,
-    [presenceSpace, presentAfterSeconds],
+    [locks.workerPresence, presentAfterSeconds],
   );
   return released.rows[0]?.count ?? 0;
 }

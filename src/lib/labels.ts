@@ -26,7 +26,8 @@ export function readLabels(
   for (const [name, raw] of Object.entries(value)) {
     if (raw === null) continue;
     const text = asText(raw, nested);
-    if (text === null) return { ok: false, reason: `${path}.${name}: expected a text, found ${found(raw)}` };
+    if (text === null)
+      return { ok: false, reason: `${path}.${name.toWellFormed()}: expected a text, found ${found(raw)}` };
     setLabel(labels, name.toWellFormed(), text);
   }
   return { ok: true, labels };

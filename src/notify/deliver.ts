@@ -10,7 +10,6 @@ import {
   type Notification,
   type Pace,
   pauseLane,
-  pendingNotifications,
   postLane,
   recordSend,
   recoverStaleClaims,
@@ -71,12 +70,6 @@ export class Dispatcher {
     this.wake();
     await this.#loop;
     await Promise.allSettled(this.#underWay);
-  }
-
-  /** Resolves once nothing is due, under way or unknown any more. */
-  async drained(): Promise<boolean> {
-    const pending = await pendingNotifications(this.#options.db);
-    return pending.count === 0 && this.#underWay.size === 0;
   }
 
   async #run(): Promise<void> {

@@ -61,10 +61,10 @@ async function sharedSubjects(tx: Tx, alerts: StoredAlert[]): Promise<Subject[]>
     }
   }
   if (keys.size === 0) return [];
-  // Two processes must not decide at once whether the shared message is over.
-  for (const key of [...keys.keys()].toSorted()) {
-    await sql`SELECT pg_advisory_xact_lock(hashtextextended(${key}, 0))`.execute(tx);
-  }
+  // Two processes must not decide at once whether the shared message is over; in one order, so that they do not deadlock.
+  await sql`SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest(${[...keys.keys()].toSorted()}::text[]) AS k (key)`.execute(
+    tx,
+  );
   const members: KnownAlert[] = await findByFoldKeys(tx, [...keys.values()]);
   return [...keys.keys()].flatMap((key) => {
     const group = members.filter((member) => subjectOf(member) === key);
