@@ -7,11 +7,13 @@ const alertsPerJob = 200;
 
 /**
  * The jobs that tell the rest of the house that alerts changed. This room does
- * not know who listens. Urgent ones go first, in jobs of their own.
+ * not know who listens. Urgent ones go first, in jobs of their own; else the order
+ * is that of their arrival, whatever the order they were locked in.
  */
 export function changedJobs(alerts: { id: string; severity: Severity }[]): Job[] {
-  const urgent = alerts.filter((alert) => alert.severity === 'P0' || alert.severity === 'P1');
-  const others = alerts.filter((alert) => alert.severity !== 'P0' && alert.severity !== 'P1');
+  const inOrder = alerts.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  const urgent = inOrder.filter((alert) => alert.severity === 'P0' || alert.severity === 'P1');
+  const others = inOrder.filter((alert) => alert.severity !== 'P0' && alert.severity !== 'P1');
   return [...jobsFor(urgent, priorities.urgent), ...jobsFor(others, priorities.normal)];
 }
 

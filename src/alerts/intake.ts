@@ -113,7 +113,7 @@ export class Intake {
       this.#observe({ request, result });
       return result;
     } catch (error) {
-      if (databaseTrouble(error) === 'unavailable') return { ok: false, reason: 'unavailable' };
+      if (isPassing(error)) return { ok: false, reason: 'unavailable' };
       throw error;
     }
   }
@@ -181,11 +181,10 @@ export class Intake {
       batch.forEach((waiting, position) => {
         const result = results[position];
         if (result === undefined) return waiting.fail(new Error('a commit gave fewer results than requests'));
-        this.#observe({ request: waiting.request, result });
-        waiting.settle(result);
+        this.#finish(waiting, result);
       });
     } catch (error) {
-      if (databaseTrouble(error) === 'unavailable') {
+      if (isPassing(error)) {
         for (const waiting of batch) waiting.settle({ ok: false, reason: 'unavailable' });
       } else if (batch.length > 1) {
         const middle = Math.ceil(batch.length / 2);
@@ -207,11 +206,19 @@ export class Intake {
       for (const entry of request.entries) entries.push(await this.#tryOut(request, entry));
       const [result] = await this.#commit([{ ...request, entries }]);
       if (result === undefined) throw new Error('a commit of one request gave no result', { cause });
-      this.#observe({ request, result });
-      waiting.settle(result);
+      this.#finish(waiting, result);
     } catch (error) {
-      if (databaseTrouble(error) === 'unavailable') waiting.settle({ ok: false, reason: 'unavailable' });
+      if (isPassing(error)) waiting.settle({ ok: false, reason: 'unavailable' });
       else waiting.fail(error);
+    }
+  }
+
+  #finish(waiting: Waiting, result: IntakeResult): void {
+    waiting.settle(result);
+    try {
+      this.#observe({ request: waiting.request, result });
+    } catch {
+      // What is committed is committed: whoever counts must not have it committed again.
     }
   }
 
@@ -250,6 +257,12 @@ export class Intake {
 
 function fingerprintsOf(request: IntakeRequest): string[] {
   return request.entries.flatMap((entry) => (entry.ok ? entry.signal.fingerprint : []));
+}
+
+/** Nothing was stored, and the same again may well be: the sender is asked to come again. */
+function isPassing(error: unknown): boolean {
+  const trouble = databaseTrouble(error);
+  return trouble === 'unavailable' || trouble === 'conflict';
 }
 
 /** One identity in the batch: what it was, what it became, and why. */

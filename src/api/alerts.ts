@@ -101,16 +101,17 @@ const known = new Set(Object.keys(AlertQuery.shape));
 
 /** What is not a filter of ours has to be `label.NAME`; anything else is a mistake worth telling. */
 function labelFilters(query: Record<string, unknown>): Record<string, string[]> {
-  const labels: Record<string, string[]> = {};
+  const labels: [name: string, values: string[]][] = [];
   for (const [name, value] of Object.entries(query)) {
     if (known.has(name)) continue;
     if (!name.startsWith('label.') || name === 'label.') {
       throw badRequest(`"${name}" is not a filter; known are ${[...known].join(', ')} and label.NAME.`);
     }
     const texts = (Array.isArray(value) ? value : [value]).flatMap((text) => String(text).split(','));
-    labels[name.slice('label.'.length)] = texts;
+    labels.push([name.slice('label.'.length), texts]);
   }
-  return labels;
+  // Not by assignment: a label may be called `__proto__`.
+  return Object.fromEntries(labels);
 }
 
 /** `timestamptz` as PostgreSQL writes it; what JavaScript takes for a time is more than PostgreSQL does. */

@@ -4,6 +4,7 @@ import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { IntakeRequest, IntakeResult } from '../alerts/intake.ts';
 import type { ParsedEntry } from '../alerts/source.ts';
+import { parseJsonBody } from '../lib/json-body.ts';
 import { type Caller, requireRight } from './auth.ts';
 import { CreateAlertsAnswer } from './contract/alert.ts';
 import { Problem } from './contract/common.ts';
@@ -74,14 +75,9 @@ async function createAlerts(services: ApiServices, request: FastifyRequest, repl
 }
 
 function readItems(body: Buffer): unknown[] {
-  let content: unknown;
-  try {
-    content = JSON.parse(body.toString('utf8'));
-  } catch (error) {
-    throw badRequest(
-      `The body is not JSON (${(error as Error).message}); expected one alert or an array of alerts.`,
-    );
-  }
+  const parsed = parseJsonBody(body);
+  if (!parsed.ok) throw badRequest(`Expected one alert or an array of alerts, but the body is ${parsed.seen}.`);
+  const content = parsed.value;
   const items: unknown[] = Array.isArray(content) ? (content as unknown[]) : [content];
   if (items.length > mostAlerts) {
     throw badRequest(`The array has ${items.length} alerts; at most ${mostAlerts} are taken in one request.`);

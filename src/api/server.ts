@@ -14,7 +14,7 @@ import { createAlertsRoute } from './create-alerts.ts';
 import { deliveryRoutes } from './deliveries.ts';
 import { healthRoutes } from './health.ts';
 import { incidentRoutes } from './incidents.ts';
-import { ProblemError, sendProblem } from './problem.ts';
+import { ProblemError, sendProblem, unavailable } from './problem.ts';
 import { providerWebhookRoute } from './provider-webhook.ts';
 import { limitRate, type RateLimit } from './rate-limit.ts';
 import type { ApiServices } from './services.ts';
@@ -42,7 +42,8 @@ export async function buildServer(
     // Never redirect an ingest route: Go clients turn a redirected POST into a GET, and believe it delivered.
     routerOptions: { ignoreTrailingSlash: true },
     forceCloseConnections: 'idle',
-    return503OnClosing: true,
+    // A problem document says so instead (refuseWhileClosing).
+    return503OnClosing: false,
     // What the router itself refuses (a path that is no URL) does not reach the error handler below.
     frameworkErrors: (error, request, reply) => sendProblem(error, request, reply),
   }).withTypeProvider<ZodTypeProvider>();
@@ -54,6 +55,7 @@ export async function buildServer(
     sendProblem(new ProblemError({ status: 404, detail }), request, reply);
   });
   measureRequests(app as unknown as FastifyInstance, services);
+  refuseWhileClosing(app as unknown as FastifyInstance);
   await app.register(fastifyHelmet, {
     // The API serves no page but /docs, which brings a policy of its own.
     contentSecurityPolicy: false,
@@ -87,6 +89,7 @@ export async function buildServer(
   await app.register(slackRoutes(services));
   await app.register(providerWebhookRoute(services));
   await app.register(async (people) => {
+    takeEmptyBodies(people as unknown as FastifyInstance);
     limitRate(people, options.rateLimit, () => services.clock.now().getTime());
     // Before a body is read or a parameter looked at: what a stranger sends is nothing to us.
     people.addHook('onRequest', async (request) => {
@@ -102,6 +105,30 @@ export async function buildServer(
   );
   await app.ready();
   return app;
+}
+
+/** What comes over a connection that is still open while we stop: its sender tries again, and finds another of us. */
+function refuseWhileClosing(app: FastifyInstance): void {
+  let closing = false;
+  app.addHook('preClose', (done) => {
+    closing = true;
+    done();
+  });
+  app.addHook('onRequest', (_request, reply, done) => {
+    if (!closing) return done();
+    void reply.header('connection', 'close');
+    done(unavailable('The service is stopping. Nothing was done; try again.'));
+  });
+}
+
+/** Many clients name JSON with every request, also where there is no body: as if they had named nothing. */
+function takeEmptyBodies(scope: FastifyInstance): void {
+  const parse = scope.getDefaultJsonParser('error', 'error');
+  scope.removeContentTypeParser('application/json');
+  scope.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body: string, done) => {
+    if (body.trim() === '') done(null);
+    else parse(request, body, done);
+  });
 }
 
 /** By route pattern, never by path: ids in a label would make a series each. */

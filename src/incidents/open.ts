@@ -92,8 +92,12 @@ export async function openForAlert(
 ): Promise<OpenResult> {
   return db.transaction().execute(async (tx): Promise<OpenResult> => {
     const [alert] = await lockByIds(tx, [request.alertId]);
-    if (alert === undefined)
-      return { ok: false, reason: 'not-found', detail: `no active alert ${request.alertId}` };
+    if (alert === undefined) {
+      const [archived] = await findAlerts(tx, [request.alertId]);
+      return archived === undefined
+        ? { ok: false, reason: 'not-found', detail: `There is no alert ${request.alertId}` }
+        : { ok: false, reason: 'forbidden', detail: 'the alert is archived; archived alerts do not change' };
+    }
     if (!isOpen(alert.status)) {
       return {
         ok: false,
@@ -110,7 +114,7 @@ export async function openForAlert(
     if (request.incidentId !== undefined) {
       const target = concerned.find((incident) => incident.id === request.incidentId?.toLowerCase());
       if (target === undefined)
-        return { ok: false, reason: 'not-found', detail: `no incident ${request.incidentId}` };
+        return { ok: false, reason: 'not-found', detail: `There is no incident ${request.incidentId}` };
       return attach(tx, alert, current, target, actor, now);
     }
     if (current !== undefined && isOpenIncident(current.status)) {

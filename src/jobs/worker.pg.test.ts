@@ -145,11 +145,13 @@ describe('a worker', () => {
     job.release();
     await stopped;
     expect(job.seen.map((seen) => seen.alertIds)).toEqual([['a']]);
-    expect(
-      await database.row(
-        'SELECT payload FROM graphile_worker.jobs j JOIN graphile_worker._private_jobs p USING (id)',
-      ),
-    ).toEqual({ payload: { alertIds: ['b'] } });
+    await until(async () =>
+      expect(
+        await database.rows(
+          'SELECT payload FROM graphile_worker.jobs j JOIN graphile_worker._private_jobs p USING (id)',
+        ),
+      ).toEqual([{ payload: { alertIds: ['b'] } }]),
+    );
   });
 
   it('can be stopped at any time, also before it has begun, and twice', async () => {

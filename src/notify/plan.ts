@@ -27,7 +27,8 @@ export async function planNotifications(
   now: Date,
 ): Promise<void> {
   await db.transaction().execute(async (tx) => {
-    const alerts = await findAlerts(tx, alertIds);
+    // In the order of their arrival, in which equally grave messages are then sent.
+    const alerts = (await findAlerts(tx, alertIds)).toSorted((a, b) => (a.id < b.id ? -1 : 1));
     const alone = alerts.filter((alert) => alert.foldKey === null).map(aloneSubject);
     const shared = await sharedSubjects(tx, alerts);
     await writePlan(tx, [...alone, ...shared], options, now);

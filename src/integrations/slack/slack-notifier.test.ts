@@ -233,6 +233,27 @@ describe('the Slack notifier', () => {
     expect(refused).toEqual([expect.objectContaining({ reason: 'payload', code: 'invalid_blocks' })]);
   });
 
+  it('sends it plainer when Slack does not know all of it, the buttons included', async () => {
+    slack.current.answer = ({ args }) => ('client_msg_id' in args ? refusal('invalid_arguments') : posted);
+    expect(await post()).toMatchObject({ ok: true });
+    expect(calls()).toHaveLength(2);
+    expect(Object.keys(calls()[1]?.args ?? {}).toSorted()).toEqual(['blocks', 'channel', 'metadata', 'text']);
+    expect(json(calls()[1], 'blocks')).toEqual(renderer.render(fullSampleCard).blocks);
+    expect(refused).toEqual([]);
+  });
+
+  it('sends the text alone when nothing else will do', async () => {
+    slack.current.answer = ({ args }) => ('metadata' in args ? refusal('metadata_too_large') : posted);
+    expect(await post()).toMatchObject({ ok: true });
+    expect(calls()).toHaveLength(3);
+    expect(calls()[2]?.args).toEqual({
+      channel: '#x',
+      text: renderer.render(fullSampleCard).text,
+      blocks: '[]',
+    });
+    expect(refused).toMatchObject([{ code: 'metadata_too_large' }]);
+  });
+
   it('cannot tell when Slack does not say where the message is', async () => {
     expect(await post()).toMatchObject({ ok: false, reason: 'unknown' });
   });
@@ -325,9 +346,64 @@ describe('the Slack notifier', () => {
     });
   });
 
-  it('joins a channel', async () => {
-    expect(await notifier.joinChannel('C1')).toEqual({ ok: true });
-    expect(calls()).toMatchObject([{ method: 'conversations.join', args: { channel: 'C1' } }]);
+  describe('where it is not in the channel', () => {
+    const channels: Reply = {
+      body: {
+        ok: true,
+        channels: [
+          { id: 'C9', name: 'y' },
+          { id: 'C8', name: 'x' },
+        ],
+      },
+    };
+    let member: boolean;
+    let joining: Reply;
+
+    beforeEach(() => {
+      member = false;
+      joining = { body: { ok: true } };
+      slack.current.answer = ({ method, args }) => {
+        if (method === 'conversations.list') return channels;
+        if (method === 'conversations.join') {
+          member = args['channel'] === 'C8' && joining !== faults['missing-permission'];
+          return joining;
+        }
+        if (!member) return refusal('not_in_channel');
+        return method === 'conversations.history' ? { body: { ok: true, messages: [] } } : posted;
+      };
+    });
+    const methods = (): string[] => calls().map((call) => call.method);
+
+    it('joins it by its id and posts', async () => {
+      expect(await post()).toEqual({ ok: true, channelId: 'C1', messageId: '1.2' });
+      expect(methods()).toEqual([
+        'chat.postMessage',
+        'conversations.list',
+        'conversations.join',
+        'chat.postMessage',
+      ]);
+    });
+
+    it('joins once for all that is to be posted', async () => {
+      const results = await Promise.all([post(), post(), post()]);
+      expect(results.every((result) => result.ok)).toBe(true);
+      expect(methods().filter((method) => method === 'conversations.join')).toHaveLength(1);
+    });
+
+    it('says why it cannot join, and does not try with every message', async () => {
+      joining = faults['missing-permission'];
+      for (const result of [await post(), await post()]) {
+        expect(result).toMatchObject({ reason: 'channel', code: 'not_in_channel' });
+        expect(result).toMatchObject({ detail: expect.stringContaining('missing_scope') as string });
+      }
+      expect(methods().filter((method) => method === 'conversations.join')).toHaveLength(1);
+    });
+
+    it('joins it to look for what it posted', async () => {
+      const search = { channel: 'C8', notificationId: 'n-1', since: new Date('2026-03-01T10:00:00Z') };
+      expect(await notifier.findPosted(search)).toEqual({ ok: true, found: null });
+      expect(methods()).toEqual(['conversations.history', 'conversations.join', 'conversations.history']);
+    });
   });
 
   describe('looks for what it posted', () => {

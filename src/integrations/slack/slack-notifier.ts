@@ -4,6 +4,7 @@ import type { Notifier, NotifyFailure, NotifyResult } from '../../notify/notifie
 import { messageEventType } from './action-ids.ts';
 import type { CardRenderer } from './card-renderer.ts';
 import { findPostedMessage } from './find-posted.ts';
+import { createMembership } from './membership.ts';
 import { noteModal } from './note-modal.ts';
 import { isLoopbackUrl, respondToUrl } from './response-url.ts';
 import { callSlack } from './slack-call.ts';
@@ -50,8 +51,6 @@ export interface SlackNotifier extends Notifier {
     search: { channel: string; notificationId: string; since: Date },
     signal?: AbortSignal,
   ): Promise<{ ok: true; found: { channelId: string; messageId: string } | null } | NotifyFailure>;
-  /** Joins a public channel; nothing changes when we are in it already. */
-  joinChannel(channelId: string, signal?: AbortSignal): Promise<Done>;
 }
 
 export type Done = { ok: true } | NotifyFailure;
@@ -84,12 +83,16 @@ export function createSlackNotifier(options: SlackNotifierOptions): SlackNotifie
   const allowLoopback = apiUrl !== null && isLoopbackUrl(apiUrl);
   const call = (request: SlackRequest): Promise<SlackAnswer | NotifyFailure> =>
     callSlack(connection, request);
+  const asMember = createMembership(connection);
   const done = async (request: SlackRequest): Promise<Done> => {
     const answer = await call(request);
     return answer.ok ? { ok: true } : answer;
   };
 
-  /** Sends a card; as text alone when Slack refuses its blocks, since a plain alert beats none. */
+  /**
+   * Sends a card. What Slack refuses for its form is sent plainer: without what only
+   * refines it, and at last as text alone, since a plain alert beats none.
+   */
   const sendCard = async (
     method: 'chat.postMessage' | 'chat.update',
     message: { target: Target; card: AlertCard; notificationId: string; extra: Record<string, unknown> },
@@ -97,20 +100,24 @@ export function createSlackNotifier(options: SlackNotifierOptions): SlackNotifie
   ): Promise<NotifyResult> => {
     const { card, notificationId } = message;
     const { text, blocks } = options.renderer.render(card);
-    const args = {
+    const plain = {
       ...message.target,
       text,
       blocks,
       metadata: metadataOf(card.alertId, notificationId),
-      // As text stands, and not what Slack would make of names and addresses in it.
-      parse: 'none',
-      link_names: false,
-      ...message.extra,
     };
-    const answer = await call({ method, args, signal });
-    if (answer.ok || !refusesBlocks(answer)) return resultOf(answer);
+    // As text stands, and not what Slack would make of names and addresses in it.
+    const args = { ...plain, parse: 'none', link_names: false, ...message.extra };
+    let answer = await call({ method, args, signal });
+    if (answer.ok || answer.reason !== 'payload') return resultOf(answer);
+    if (refusesBlocks(answer)) {
+      options.onBlocksRefused?.(answer, card.alertId);
+      return resultOf(await call({ method, args: { ...args, blocks: [] }, signal }));
+    }
+    answer = await call({ method, args: plain, signal });
+    if (answer.ok || answer.reason !== 'payload') return resultOf(answer);
     options.onBlocksRefused?.(answer, card.alertId);
-    return resultOf(await call({ method, args: { ...args, blocks: [] }, signal }));
+    return resultOf(await call({ method, args: { ...message.target, text, blocks: [] }, signal }));
   };
 
   return {
@@ -118,7 +125,11 @@ export function createSlackNotifier(options: SlackNotifierOptions): SlackNotifie
 
     async post({ channel, card, notificationId }, signal) {
       const send = (extra: Record<string, unknown>): Promise<NotifyResult> =>
-        sendCard('chat.postMessage', { target: { channel }, card, notificationId, extra }, signal);
+        asMember(
+          channel,
+          () => sendCard('chat.postMessage', { target: { channel }, card, notificationId, extra }, signal),
+          signal,
+        );
       const unfurl = { unfurl_links: false, unfurl_media: false };
       const result = await send({ ...unfurl, client_msg_id: uuidV5(notificationId, messageIdNamespace) });
       // Slack knows the id, but its message was deleted since: the id is of no more use.
@@ -144,7 +155,9 @@ export function createSlackNotifier(options: SlackNotifierOptions): SlackNotifie
         unfurl_links: false,
         unfurl_media: false,
       };
-      return resultOf(await call({ method: 'chat.postMessage', args, signal }));
+      const send = async (): Promise<NotifyResult> =>
+        resultOf(await call({ method: 'chat.postMessage', args, signal }));
+      return asMember(channelId, send, signal);
     },
 
     postEphemeral: ({ channelId, userId, text }, signal) =>
@@ -175,10 +188,8 @@ export function createSlackNotifier(options: SlackNotifierOptions): SlackNotifie
       return answer.ok ? { ok: true, ...identityOf(answer.data) } : answer;
     },
 
-    findPosted: (search, signal) => findPostedMessage(connection, search, signal),
-
-    joinChannel: (channelId, signal) =>
-      done({ method: 'conversations.join', args: { channel: channelId }, signal }),
+    findPosted: (search, signal) =>
+      asMember(search.channel, () => findPostedMessage(connection, search, signal), signal),
   };
 }
 

@@ -230,7 +230,6 @@ describe('between a person in Slack and us', () => {
     stop.abort();
     expect(await lost).toMatchObject({ ok: false, reason: 'unknown' });
     const { id: channelId } = sandbox.channel('#alert-critical');
-    await notifier.joinChannel(channelId);
     // By its id, and by the name it was posted to where the answer with the id was lost.
     for (const channel of [channelId, '#alert-critical']) {
       expect(await notifier.findPosted({ channel, notificationId: 'lost', since })).toEqual({
