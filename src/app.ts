@@ -118,7 +118,9 @@ export async function startApp(options: AppOptions): Promise<App> {
     });
     const { db, pool } = database;
     stops.push({ name: 'database pool', stop: () => database.close() });
-    await maintainPartitions(db, clock.now(), settings.deliveries.retentionDays);
+    await maintainPartitions(db, clock.now(), settings.deliveries.retentionDays).catch((error: unknown) =>
+      log.warn({ err: error }, 'partitions could not be made; the default one takes what comes in'),
+    );
 
     const metrics = createMetrics();
     const events = createEvents(log, metrics);

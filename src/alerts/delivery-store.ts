@@ -111,6 +111,9 @@ export async function maintainPartitions(
   return db.transaction().execute(async (tx) => {
     // IF NOT EXISTS does not help two processes that look at the same moment.
     await sql`SELECT pg_advisory_xact_lock(${locks.partitions})`.execute(tx);
+    // Making and dropping wait for long readers (a backup), and everything that comes in would wait behind them:
+    // rather give up and come back. Partitions are made days ahead.
+    await sql`SET LOCAL lock_timeout = '2s'`.execute(tx);
     const known = new Set(await partitionNames(tx));
     for (let ahead = 0; ahead <= 3; ahead += 1) {
       const from = new Date(today + ahead * dayMs);
