@@ -19,9 +19,10 @@ import { Listener } from './db/listen.ts';
 import { migrate } from './db/migrate.ts';
 import { openPool } from './db/pool.ts';
 import { forgetServed } from './db/retention.ts';
+import { WorkerPresence } from './db/worker-presence.ts';
 import type { IncidentPolicy } from './incidents/open.ts';
 import { reviewIncidents } from './incidents/review.ts';
-import { syncIncident } from './incidents/sync.ts';
+import { releaseSyncClaims, syncIncident } from './incidents/sync.ts';
 import { createAlertmanagerApiSource } from './integrations/alertmanager/api-source.ts';
 import { createAlertmanagerSource } from './integrations/alertmanager/webhook-source.ts';
 import { createGrafanaSource } from './integrations/grafana/grafana-source.ts';
@@ -35,7 +36,7 @@ import { Timetable } from './jobs/timetable.ts';
 import { JobWorker, pendingJobs, releaseOrphans } from './jobs/worker.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
 import { Dispatcher } from './notify/deliver.ts';
-import { pendingNotifications, wakeChannel } from './notify/ledger.ts';
+import { pendingNotifications, recoverStaleClaims, wakeChannel } from './notify/ledger.ts';
 import { planNotifications } from './notify/plan.ts';
 import { createEvents } from './observability/events.ts';
 import { createLog, type Log } from './observability/log.ts';
@@ -197,6 +198,18 @@ export async function startApp(options: AppOptions): Promise<App> {
     let dispatcher: Dispatcher | null = null;
     let timetable: Timetable | null = null;
     if (active.has('worker')) {
+      const presence = new WorkerPresence({
+        url: databaseUrl,
+        onError: (error) => log.warn({ err: error }, "the connection of this process's presence broke"),
+      });
+      stops.push({ name: 'worker presence', stop: () => presence.stop() });
+      await presence.start(async () => {
+        const now = clock.now();
+        await recoverStaleClaims(db, now, now);
+        await releaseSyncClaims(db);
+        await releaseOrphans(pool, 0);
+      });
+
       if (slack !== null) {
         dispatcher = new Dispatcher({
           db,

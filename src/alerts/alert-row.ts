@@ -1,6 +1,6 @@
 import type { Selectable } from 'kysely';
 import type { AlertsTable } from '../db/schema.ts';
-import { fromStorable, fromStorableMap, toStorable, toStorableMap } from '../db/text.ts';
+import { fromStorable, fromStorableMap } from '../db/text.ts';
 import type { KnownAlert } from './apply-signal.ts';
 
 /** Between an alert and its row. Text is escaped on the way in and out (see `db/text.ts`). */
@@ -49,27 +49,27 @@ export const alertColumns = {
 
 export const alertColumnNames = Object.keys(alertColumns) as (keyof AlertsTable)[];
 
-/** A row as `json_to_recordset` takes it. */
+/** A row for `json_to_recordset`, before its text is made storable (`toStorableJson`). */
 export function toRowJson(alert: KnownAlert): Record<keyof AlertsTable, unknown> {
   return {
     id: alert.id,
     correlation_id: alert.correlationId,
     source: alert.source,
-    tenant: toStorable(alert.tenant),
-    fingerprint: toStorable(alert.fingerprint),
+    tenant: alert.tenant,
+    fingerprint: alert.fingerprint,
     severity: alert.severity,
     severity_pinned: alert.severityPinned,
     status: alert.status,
-    title: toStorable(alert.title),
-    description: toStorable(alert.description),
-    namespace: alert.namespace === null ? null : toStorable(alert.namespace),
-    labels: toStorableMap(alert.labels),
-    annotations: toStorableMap(alert.annotations),
-    links: alert.links.map((link) => ({ rel: link.rel, url: toStorable(link.url) })),
-    values: withNames(alert.values, toStorable),
-    state_reason: alert.stateReason === null ? null : toStorable(alert.stateReason),
+    title: alert.title,
+    description: alert.description,
+    namespace: alert.namespace,
+    labels: alert.labels,
+    annotations: alert.annotations,
+    links: alert.links,
+    values: alert.values,
+    state_reason: alert.stateReason,
     mute: alert.mute,
-    fold_key: alert.foldKey === null ? null : toStorable(alert.foldKey),
+    fold_key: alert.foldKey,
     incident_id: alert.incidentId,
     jaeger_trace_id: alert.traceId,
     trace_ids: alert.traceIds,
@@ -77,7 +77,7 @@ export function toRowJson(alert: KnownAlert): Record<keyof AlertsTable, unknown>
     episode: alert.episode,
     role: alert.role,
     primary_id: alert.primaryId,
-    assigned_to: orNull(alert.assignedTo, toStorable),
+    assigned_to: alert.assignedTo,
     starts_at: alert.startsAt,
     latest_starts_at: alert.latestStartsAt,
     expires_at: alert.expiresAt,
@@ -86,9 +86,9 @@ export function toRowJson(alert: KnownAlert): Record<keyof AlertsTable, unknown>
     created_at: alert.createdAt,
     updated_at: alert.updatedAt,
     acknowledged_at: alert.acknowledgedAt,
-    acknowledged_by: orNull(alert.acknowledgedBy, toStorable),
+    acknowledged_by: alert.acknowledgedBy,
     resolved_at: alert.resolvedAt,
-    resolved_by: orNull(alert.resolvedBy, toStorable),
+    resolved_by: alert.resolvedBy,
     resolve_received_at: alert.resolveReceivedAt,
   };
 }

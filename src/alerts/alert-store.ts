@@ -2,7 +2,7 @@ import { type Selectable, sql } from 'kysely';
 import type { Db, Tx } from '../db/pool.ts';
 import { prepared } from '../db/prepared.ts';
 import type { ActionKind, ActionSource, AlertsTable } from '../db/schema.ts';
-import { toStorable } from '../db/text.ts';
+import { toStorable, toStorableJson } from '../db/text.ts';
 import { newId } from '../lib/ids.ts';
 import type { SourceName } from './alert.ts';
 import { alertColumnNames, alertColumns, fromRow, toRowJson } from './alert-row.ts';
@@ -88,7 +88,7 @@ export async function insertAlerts(tx: Tx, alerts: KnownAlert[]): Promise<Set<st
   if (alerts.length === 0) return new Set();
   const rows = await sql<{ id: string }>`
     ${prepared} INSERT INTO alerts_active (${columnList})
-    SELECT ${columnList} FROM json_to_recordset(${JSON.stringify(alerts.map(toRowJson))}::json) AS r (${recordType})
+    SELECT ${columnList} FROM json_to_recordset(${toStorableJson(alerts.map(toRowJson))}::json) AS r (${recordType})
     ORDER BY source, tenant, fingerprint
     ON CONFLICT (source, tenant, fingerprint) DO NOTHING
     RETURNING id`.execute(tx);
@@ -100,7 +100,7 @@ export async function updateAlerts(tx: Tx, alerts: KnownAlert[]): Promise<void> 
   if (alerts.length === 0) return;
   await sql`
     UPDATE alerts_active a SET ${assignments}
-    FROM json_to_recordset(${JSON.stringify(alerts.map(toRowJson))}::json) AS r (${recordType})
+    FROM json_to_recordset(${toStorableJson(alerts.map(toRowJson))}::json) AS r (${recordType})
     WHERE a.id = r.id`.execute(tx);
 }
 
@@ -144,7 +144,7 @@ export async function audit(db: Db | Tx, entries: AuditEntry[]): Promise<void> {
     id: newId(),
     alert_id: entry.alertId,
     incident_id: entry.incidentId ?? null,
-    user_id: toStorable(entry.userId).slice(0, 320),
+    user_id: entry.userId.slice(0, 320),
     action: entry.action,
     details: entry.details,
     source: entry.door,
@@ -153,14 +153,10 @@ export async function audit(db: Db | Tx, entries: AuditEntry[]): Promise<void> {
   await sql`
     ${prepared} INSERT INTO alert_actions (id, alert_id, incident_id, user_id, action, details, source, created_at)
     SELECT id, alert_id, incident_id, user_id, action, details, source, created_at
-    FROM json_to_recordset(${JSON.stringify(rows, storableStrings)}::json)
+    FROM json_to_recordset(${toStorableJson(rows)}::json)
       AS r (id uuid, alert_id uuid, incident_id uuid, user_id text, action action_kind, details jsonb, source action_source, created_at timestamptz)`.execute(
     db,
   );
-}
-
-function storableStrings(_key: string, value: unknown): unknown {
-  return typeof value === 'string' ? toStorable(value) : value;
 }
 
 /** As the column has it; the audit log keeps the whole of it. */

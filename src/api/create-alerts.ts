@@ -76,7 +76,8 @@ async function createAlerts(services: ApiServices, request: FastifyRequest, repl
 
 function readItems(body: Buffer): unknown[] {
   const parsed = parseJsonBody(body);
-  if (!parsed.ok) throw badRequest(`Expected one alert or an array of alerts, but the body is ${parsed.seen}.`);
+  if (!parsed.ok)
+    throw badRequest(`Expected one alert or an array of alerts as JSON, but the body is ${parsed.seen}.`);
   const content = parsed.value;
   const items: unknown[] = Array.isArray(content) ? (content as unknown[]) : [content];
   if (items.length > mostAlerts) {

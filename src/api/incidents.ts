@@ -54,7 +54,7 @@ export function incidentRoutes(services: ApiServices): FastifyPluginCallbackZod 
           services.clock.now(),
         );
         if (!opened.ok && opened.reason === 'not-found')
-          throw new ProblemError({ status: 404, detail: `${opened.detail}.` });
+          throw new ProblemError({ status: 404, detail: `Not possible: ${opened.detail}.` });
         if (!opened.ok) throw conflict(`Not possible: ${opened.detail}.`);
         if (opened.created)
           services.events.acted('create_incident', 'api', actor.userId, request.body.alertId);

@@ -89,7 +89,7 @@ export async function buildServer(
   await app.register(slackRoutes(services));
   await app.register(providerWebhookRoute(services));
   await app.register(async (people) => {
-    takeEmptyBodies(people as unknown as FastifyInstance);
+    takeEmptyBodies(people);
     limitRate(people, options.rateLimit, () => services.clock.now().getTime());
     // Before a body is read or a parameter looked at: what a stranger sends is nothing to us.
     people.addHook('onRequest', async (request) => {
@@ -127,7 +127,7 @@ function takeEmptyBodies(scope: FastifyInstance): void {
   scope.removeContentTypeParser('application/json');
   scope.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body: string, done) => {
     if (body.trim() === '') done(null);
-    else parse(request, body, done);
+    else void parse(request, body, done);
   });
 }
 

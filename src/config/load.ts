@@ -247,5 +247,7 @@ function noticeIdle(settings: Settings): string[] {
     'spool.dir': settings.spool.dir !== null,
     'kubernetes.kubeconfig': settings.kubernetes.kubeconfig !== null,
   };
-  return Object.entries(idle).flatMap(([name, isSet]) => (isSet ? [`${name} is set, but nothing reads it yet`] : []));
+  return Object.entries(idle).flatMap(([name, isSet]) =>
+    isSet ? [`${name} is set, but nothing reads it yet`] : [],
+  );
 }

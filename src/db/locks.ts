@@ -5,6 +5,8 @@ export const locks = {
   partitions: 7_306_002,
   /** Held, shared, by everybody who uses the embedded server; exclusively by the one that stops it. */
   embeddedPresence: 7_306_900,
+  /** Held, shared, by every process that works; exclusively by one that has just found nobody else working. */
+  workersAtWork: 7_306_901,
   /** First half of the two-part locks that workers hold under their names (see `jobs/worker.ts`). */
   workerPresence: 7_306,
 } as const;

@@ -1,13 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  fromStorable,
-  fromStorableJson,
-  fromStorableMap,
-  toStorable,
-  toStorableJson,
-  toStorableMap,
-} from './text.ts';
+import { fromStorable, fromStorableJson, fromStorableMap, toStorable, toStorableJson } from './text.ts';
 
 /** Texts in which what needs care is frequent. */
 const nasty = fc.string({
@@ -64,11 +57,22 @@ describe('text for the database', () => {
       ['\0', 'c'],
       ['', ''],
     ]);
-    const stored = toStorableMap(map);
+    const stored = JSON.parse(toStorableJson(map)) as Record<string, string>;
     expect(JSON.stringify(stored)).not.toContain(String.raw`\u0000`);
     const back = fromStorableMap(stored);
     expect(Object.entries(back)).toEqual(Object.entries(map));
     expect(Object.getPrototypeOf(back)).toBe(Object.prototype);
+  });
+
+  it('JSON says of a text what the text alone says', () => {
+    fc.assert(
+      fc.property(nasty, (text) => {
+        expect(JSON.parse(toStorableJson({ [text]: [text] }))).toEqual({
+          [toStorable(text)]: [toStorable(text)],
+        });
+      }),
+      { numRuns: 1_000 },
+    );
   });
 
   it('JSON is kept to its depths, names and values', () => {

@@ -6,6 +6,8 @@
  */
 const escape = '\uFDD0';
 const needsEscape = /[\u0000\uFDD0]/;
+/** The same in JSON, which writes NUL and lone surrogates as \uXXXX. */
+const mayNeedEscape = /\\u(?:0000|d[89a-f])|\uFDD0/;
 
 export function toStorable(text: string): string {
   const wellFormed = text.isWellFormed() ? text : text.toWellFormed();
@@ -18,12 +20,6 @@ export function fromStorable(text: string): string {
   return text.replaceAll(`${escape}0`, '\0').replaceAll(`${escape}1`, escape);
 }
 
-export function toStorableMap(map: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(map).map(([name, value]) => [toStorable(name), toStorable(value)]),
-  );
-}
-
 export function fromStorableMap(map: Record<string, string>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(map).map(([name, value]) => [fromStorable(name), fromStorable(value)]),
@@ -32,7 +28,9 @@ export function fromStorableMap(map: Record<string, string>): Record<string, str
 
 /** JSON text for a jsonb column: every string in it, names of properties too, made storable. */
 export function toStorableJson(value: unknown): string {
-  return JSON.stringify(mapStrings(value, toStorable));
+  // Nearly always there is nothing to do, and one look over all of it costs less than one at each string.
+  const text = JSON.stringify(value);
+  return mayNeedEscape.test(text) ? JSON.stringify(mapStrings(value, toStorable)) : text;
 }
 
 /** What was read from a jsonb column, as it was before `toStorableJson`. */

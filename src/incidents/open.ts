@@ -95,7 +95,7 @@ export async function openForAlert(
     if (alert === undefined) {
       const [archived] = await findAlerts(tx, [request.alertId]);
       return archived === undefined
-        ? { ok: false, reason: 'not-found', detail: `There is no alert ${request.alertId}` }
+        ? { ok: false, reason: 'not-found', detail: `there is no alert ${request.alertId}` }
         : { ok: false, reason: 'forbidden', detail: 'the alert is archived; archived alerts do not change' };
     }
     if (!isOpen(alert.status)) {
@@ -114,7 +114,7 @@ export async function openForAlert(
     if (request.incidentId !== undefined) {
       const target = concerned.find((incident) => incident.id === request.incidentId?.toLowerCase());
       if (target === undefined)
-        return { ok: false, reason: 'not-found', detail: `There is no incident ${request.incidentId}` };
+        return { ok: false, reason: 'not-found', detail: `there is no incident ${request.incidentId}` };
       return attach(tx, alert, current, target, actor, now);
     }
     if (current !== undefined && isOpenIncident(current.status)) {

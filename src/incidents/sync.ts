@@ -83,6 +83,15 @@ export async function syncIncident(
   if (resumeAt !== null) await comeBack(deps, incidentId, resumeAt);
 }
 
+/** Gives every incident back. Only for when nobody is at work: what is claimed was claimed by a process that died. */
+export async function releaseSyncClaims(db: Db): Promise<void> {
+  await db
+    .updateTable('incidents')
+    .set({ sync_claimed_at: null })
+    .where('sync_claimed_at', 'is not', null)
+    .execute();
+}
+
 async function comeBack(deps: SyncDependencies, incidentId: string, runAt: Date): Promise<void> {
   await enqueue(deps.db, [
     { task: 'incident.sync', payload: { incidentId }, runAt, key: `incident.sync:${incidentId}` },

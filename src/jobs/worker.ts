@@ -140,7 +140,7 @@ export class JobWorker {
 const presentAfterSeconds = 10;
 
 /** Gives back the jobs of workers that are not there any more. Answers how many workers. */
-export async function releaseOrphans(pool: pg.Pool): Promise<number> {
+export async function releaseOrphans(pool: pg.Pool, olderThanSeconds = presentAfterSeconds): Promise<number> {
   const released = await pool.query<{ count: number }>(
     `WITH holders AS MATERIALIZED (
        SELECT DISTINCT locked_by FROM graphile_worker._private_jobs
@@ -149,7 +149,7 @@ export async function releaseOrphans(pool: pg.Pool): Promise<number> {
        SELECT locked_by FROM holders WHERE pg_try_advisory_xact_lock($1, hashtext(locked_by))
      )
      SELECT count(*)::int AS count, graphile_worker.force_unlock_workers(array_agg(locked_by)) FROM dead HAVING count(*) > 0`,
-    [locks.workerPresence, presentAfterSeconds],
+    [locks.workerPresence, olderThanSeconds],
   );
   return released.rows[0]?.count ?? 0;
 }

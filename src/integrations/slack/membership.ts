@@ -7,6 +7,9 @@ import { failure } from './slack-failure.ts';
 /** How long a try to join holds for: a channel that cannot be joined is not asked for with every message. */
 const holdsForMs = 60_000;
 
+/** For all calls of a join: the message waits for it, and its claim does not last for ever. */
+const joinTimeoutMs = 5_000;
+
 type Joined = { ok: true } | NotifyFailure;
 
 /**
@@ -19,25 +22,24 @@ type Joined = { ok: true } | NotifyFailure;
 export type AsMember = <Result extends { ok: true } | NotifyFailure>(
   channel: string,
   attempt: () => Promise<Result>,
-  signal: AbortSignal | undefined,
 ) => Promise<Result | NotifyFailure>;
 
 export function createMembership(connection: SlackConnection): AsMember {
   const tries = new Map<string, { joined: Promise<Joined>; until: number }>();
 
-  // Several messages to a channel we are not in ask for one join.
-  const join = (channel: string, signal: AbortSignal | undefined): Promise<Joined> => {
+  // Several messages to a channel we are not in ask for one join; so none of them can call it off.
+  const join = (channel: string): Promise<Joined> => {
     const known = tries.get(channel);
     if (known !== undefined && known.until > performance.now()) return known.joined;
-    const joined = joinChannel(connection, channel, signal);
+    const joined = joinChannel(connection, channel, AbortSignal.timeout(joinTimeoutMs));
     tries.set(channel, { joined, until: performance.now() + holdsForMs });
     return joined;
   };
 
-  return async (channel, attempt, signal) => {
+  return async (channel, attempt) => {
     const first = await attempt();
     if (first.ok || first.code !== 'not_in_channel') return first;
-    const joined = await join(channel, signal);
+    const joined = await join(channel);
     if (joined.ok) return attempt();
     return failure(
       first.reason,
@@ -50,7 +52,7 @@ export function createMembership(connection: SlackConnection): AsMember {
 async function joinChannel(
   connection: SlackConnection,
   channel: string,
-  signal: AbortSignal | undefined,
+  signal: AbortSignal,
 ): Promise<Joined> {
   const place = await findChannelId(connection, channel, signal);
   if (!place.ok) return place;

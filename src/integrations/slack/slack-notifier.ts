@@ -125,10 +125,8 @@ export function createSlackNotifier(options: SlackNotifierOptions): SlackNotifie
 
     async post({ channel, card, notificationId }, signal) {
       const send = (extra: Record<string, unknown>): Promise<NotifyResult> =>
-        asMember(
-          channel,
-          () => sendCard('chat.postMessage', { target: { channel }, card, notificationId, extra }, signal),
-          signal,
+        asMember(channel, () =>
+          sendCard('chat.postMessage', { target: { channel }, card, notificationId, extra }, signal),
         );
       const unfurl = { unfurl_links: false, unfurl_media: false };
       const result = await send({ ...unfurl, client_msg_id: uuidV5(notificationId, messageIdNamespace) });
@@ -157,7 +155,7 @@ export function createSlackNotifier(options: SlackNotifierOptions): SlackNotifie
       };
       const send = async (): Promise<NotifyResult> =>
         resultOf(await call({ method: 'chat.postMessage', args, signal }));
-      return asMember(channelId, send, signal);
+      return asMember(channelId, send);
     },
 
     postEphemeral: ({ channelId, userId, text }, signal) =>
@@ -189,7 +187,7 @@ export function createSlackNotifier(options: SlackNotifierOptions): SlackNotifie
     },
 
     findPosted: (search, signal) =>
-      asMember(search.channel, () => findPostedMessage(connection, search, signal), signal),
+      asMember(search.channel, () => findPostedMessage(connection, search, signal)),
   };
 }
 
