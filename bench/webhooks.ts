@@ -7,7 +7,7 @@ import type { Stage } from './stage.ts';
 
 const connections = 8;
 const alertsPerWebhook = 100;
-const webhooksPerRound = 40;
+const webhooksPerRound = 120;
 const rounds = 5;
 
 /** (a) Grafana webhooks of 100 new alerts each, against the database's own speed in taking such rows. */

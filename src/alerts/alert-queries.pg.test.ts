@@ -18,7 +18,12 @@ beforeAll(async () => {
       severity: severities[n % 5] ?? 'P4',
       namespace: n % 3 === 0 ? null : `shop-${n % 3}`,
       title: n === 7 ? 'CPU at 100% of under_score \\ back' : `Basket ${n}`,
-      labels: { team: n % 2 === 0 ? 'even' : 'odd', '\0': 'nul', n: String(n) },
+      labels: {
+        alertname: `Rule${n}Pressure`,
+        team: n % 2 === 0 ? 'even' : 'odd',
+        '\0': 'nul',
+        n: String(n),
+      },
       foldKey: n < 4 ? `ds${n % 2}` : null,
     });
     await takeIn(database.intake, [signal], at(Math.floor(n / 10)), {
@@ -79,6 +84,7 @@ describe('a filter', () => {
 
   it.each<[string, string, string[]]>([
     ['part of a word, whatever the case', 'aSkEt 12', ['f12']],
+    ['the name of the rule, too', 'rule13p', ['f13']],
     ['the namespace, too', 'hop-2', numbers((n) => n % 3 === 2)],
     ['% is a character', '100%', ['f7']],
     ['% stands for nothing else', 'B%t', []],

@@ -20,7 +20,7 @@ export type AlertFilter = {
   correlationId?: string[] | undefined;
   assignedTo?: string[] | undefined;
   role?: ('primary' | 'secondary' | 'standalone')[] | undefined;
-  /** Part of a word in title or namespace, whatever its case. */
+  /** Part of a word in title, rule name (label alertname) or namespace, whatever its case. */
   q?: string | undefined;
   /** Half-open interval over the time of creation. */
   from?: Date | undefined;
@@ -95,7 +95,9 @@ function filterConditions(filter: AlertFilter): RawBuilder<unknown>[] {
   if (filter.q !== undefined) {
     const pattern = `%${toStorable(filter.q).replaceAll(/[\\%_]/g, String.raw`\$&`)}%`;
     // The same expression as alerts_active_search_idx.
-    conditions.push(sql`(title || ' ' || coalesce(namespace, '')) ILIKE ${pattern}`);
+    conditions.push(
+      sql`(title || ' ' || coalesce(labels ->> 'alertname', '') || ' ' || coalesce(namespace, '')) ILIKE ${pattern}`,
+    );
   }
   if (filter.from !== undefined) conditions.push(sql`created_at >= ${filter.from}`);
   if (filter.to !== undefined) conditions.push(sql`created_at < ${filter.to}`);

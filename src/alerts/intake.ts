@@ -60,7 +60,13 @@ type Waiting = {
  * cannot use more than one core of it. Requests about the same alert are never in
  * two at once: they are judged in the order of their arrival.
  */
-const commitsAtOnce = 2;
+const commitsAtOnce = 3;
+/** Fewer alerts than this wait for the commit under way and share the next: each commit costs as much as writing a dozen of them. */
+const worthACommit = 16;
+/** But not longer than this: a large commit, or one that waits for a lock, holds up nobody else. */
+const lateAfterMs = 20;
+
+type Commit = { fingerprints: ReadonlySet<string>; late: boolean };
 
 /** Runs inside the transaction of one request, before (`claim`) and after (`store`) its alerts are written. */
 export type WithinCommit = {
@@ -74,8 +80,7 @@ export class Intake {
   readonly #observe: (committed: { request: IntakeRequest; result: IntakeResult }) => void;
   #queue: Waiting[] = [];
   #queuedAlerts = 0;
-  /** Commits under way, each with the fingerprints it is about. */
-  readonly #underWay = new Map<Promise<void>, ReadonlySet<string>>();
+  readonly #underWay = new Map<Promise<void>, Commit>();
   #startsSoon = false;
   #stopping = false;
 
@@ -141,15 +146,28 @@ export class Intake {
   }
 
   #startCommits(): void {
-    while (this.#underWay.size < commitsAtOnce) {
+    while (this.#isTimeForAnother()) {
       const batch = this.#takeBatch();
       if (batch.length === 0) return;
+      const fingerprints = new Set(batch.flatMap(({ request }) => fingerprintsOf(request)));
+      const commit: Commit = { fingerprints, late: false };
+      const timer = setTimeout(() => {
+        commit.late = true;
+        this.#startCommits();
+      }, lateAfterMs);
       const work = this.#settle(batch).finally(() => {
+        clearTimeout(timer);
         this.#underWay.delete(work);
         this.#startCommits();
       });
-      this.#underWay.set(work, new Set(batch.flatMap(({ request }) => fingerprintsOf(request))));
+      this.#underWay.set(work, commit);
     }
+  }
+
+  #isTimeForAnother(): boolean {
+    if (this.#underWay.size >= commitsAtOnce) return false;
+    if (this.#queuedAlerts >= worthACommit) return true;
+    return [...this.#underWay.values()].every((commit) => commit.late);
   }
 
   /** The first that wait, up to one that has to wait for a commit under way. */
@@ -171,7 +189,9 @@ export class Intake {
   #isUnderWay(request: IntakeRequest): boolean {
     if (this.#underWay.size === 0) return false;
     const commits = [...this.#underWay.values()];
-    return fingerprintsOf(request).some((fingerprint) => commits.some((commit) => commit.has(fingerprint)));
+    return fingerprintsOf(request).some((fingerprint) =>
+      commits.some((commit) => commit.fingerprints.has(fingerprint)),
+    );
   }
 
   /** Commits a batch; one that is refused for its data falls apart until the poisoned request stands alone. */

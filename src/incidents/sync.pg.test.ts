@@ -3,6 +3,7 @@ import { at, describedSignal } from '../../test/support/alerts.ts';
 import { type DomainDatabase, openDomainDatabase } from '../../test/support/domain-database.ts';
 import { actionsOf } from '../alerts/alert-queries.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { AssignmentRule } from './assignment.ts';
 import { assignIncident, noteOnIncident, setIncidentStatus } from './incident-actions.ts';
 import { openForAlert } from './open.ts';
 import type {
@@ -117,11 +118,13 @@ beforeEach(async () => {
 afterEach(() => provider.release());
 
 /** An incident whose opening waits to be said. */
-async function newIncident(): Promise<{ incidentId: string; alertId: string }> {
+async function newIncident(
+  assignment: AssignmentRule[] = [],
+): Promise<{ incidentId: string; alertId: string }> {
   const [alertId = ''] = await database.store([describedSignal({ severity: 'P1' })], at(10));
   const policy = {
     autoCreate: [],
-    assignment: [],
+    assignment,
     provider: { name: 'fake', connectionId: 'fake:1' },
     alertUrl: (id: string) => `https://gomon.example.org/${id}`,
   };
@@ -338,6 +341,30 @@ describe('a failure', () => {
       external_id: null,
       sync_claimed_at: null,
     });
+  });
+});
+
+describe('responders that the provider does not know', () => {
+  const responders = [{ type: 'team' as const, name: 'renamed' }];
+
+  it('do not cost the incident: it is opened without them, once', async () => {
+    const { incidentId } = await newIncident([{ responders }]);
+    provider.submits = [refusal('rejected')];
+    await sync(incidentId);
+    expect(provider.said.map((said) => said.kind === 'open' && said.incident.responders)).toEqual([
+      responders,
+      [],
+    ]);
+    expect(await commands()).toMatchObject([{ kind: 'open', state: 'confirmed' }]);
+    expect(observed).toEqual(['open retried', 'open confirmed']);
+  });
+
+  it('and a refusal without them is the last word', async () => {
+    const { incidentId } = await newIncident([{ responders }]);
+    provider.submits = [refusal('rejected'), refusal('rejected')];
+    await sync(incidentId);
+    expect(provider.said).toHaveLength(2);
+    expect(await commands()).toMatchObject([{ kind: 'open', state: 'failed' }]);
   });
 });
 

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { audit } from '../alerts/alert-store.ts';
 import { changedJobs } from '../alerts/changed.ts';
 import type { Db } from '../db/pool.ts';
-import { fromStorable, fromStorableJson, toStorable } from '../db/text.ts';
+import { fromStorable, fromStorableJson, toStorable, toStorableJson } from '../db/text.ts';
 import { enqueue } from '../jobs/enqueue.ts';
 import type { Clock } from '../lib/clock.ts';
 import { backoffMs } from '../lib/backoff.ts';
@@ -208,7 +208,8 @@ async function lookForOpened(
 async function afterSubmit(deps: SyncDependencies, command: Command, result: SubmitResult): Promise<void> {
   const now = deps.clock.now();
   if (!result.ok) {
-    if (result.reason === 'rejected') return fail(deps, command, `${result.code}: ${result.detail}`);
+    if (result.reason === 'rejected')
+      return afterRejection(deps, command, `${result.code}: ${result.detail}`);
     return retryLater(deps, command, result, result.reason === 'unknown' ? 'unknown' : 'pending');
   }
   if (result.state === 'done') return confirm(deps, command, result);
@@ -220,6 +221,29 @@ async function afterSubmit(deps: SyncDependencies, command: Command, result: Sub
       attempts: command.attempts + 1,
       polls: 0,
       next_at: new Date(now.getTime() + pollDelayMs(0)),
+      updated_at: now,
+    })
+    .where('id', '=', command.id)
+    .execute();
+}
+
+/**
+ * What the vendor refuses once it refuses always. Only opening is tried once more
+ * without the responders: a team that was renamed must not leave a P1 without an
+ * incident, and the vendor's own routing still finds somebody.
+ */
+async function afterRejection(deps: SyncDependencies, command: Command, detail: string): Promise<void> {
+  const { payload } = command;
+  if (payload.kind !== 'open' || payload.incident.responders.length === 0) return fail(deps, command, detail);
+  const now = deps.clock.now();
+  deps.observe('retried', payload.kind, `${detail}; opened without its responders instead`);
+  await deps.db
+    .updateTable('incident_commands')
+    .set({
+      state: 'pending',
+      payload: toStorableJson({ ...payload, incident: { ...payload.incident, responders: [] } }),
+      last_error: toStorable(`refused with its responders: ${detail}`).slice(0, 1_000),
+      attempts: command.attempts + 1,
       updated_at: now,
     })
     .where('id', '=', command.id)
@@ -259,7 +283,7 @@ async function poll(
       .execute();
     return;
   }
-  if (command.attempts >= maxSubmits) return fail(deps, command, status.detail);
+  if (command.attempts >= maxSubmits) return afterRejection(deps, command, status.detail);
   deps.observe('retried', command.payload.kind, status.detail);
   await deps.db
     .updateTable('incident_commands')

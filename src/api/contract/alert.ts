@@ -75,7 +75,7 @@ export const AlertQuery = PageQuery.extend({
   correlationId: anyOf(Id),
   assignedTo: anyOf(z.string().min(1)),
   role: anyOf(z.enum(['primary', 'secondary', 'standalone'])),
-  q: z.string().min(1).max(200).optional().describe('Part of a word in title or namespace.'),
+  q: z.string().min(1).max(200).optional().describe('Part of a word in title, label alertname or namespace.'),
   from: Time.optional().describe('Created at or after.'),
   to: Time.optional().describe('Created before.'),
   sort: z.enum(['createdAt', 'updatedAt', 'severity']).default('createdAt'),

@@ -128,7 +128,7 @@ CREATE INDEX alerts_archive_incident_id_idx ON alerts_archive (incident_id) WHER
 DO $$
 BEGIN
   IF EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm') THEN
-    CREATE INDEX alerts_active_search_idx ON alerts_active USING gin ((title || ' ' || coalesce(namespace, '')) gin_trgm_ops);
+    CREATE INDEX alerts_active_search_idx ON alerts_active USING gin ((title || ' ' || coalesce(labels ->> 'alertname', '') || ' ' || coalesce(namespace, '')) gin_trgm_ops);
   END IF;
 END $$;
 
