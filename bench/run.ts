@@ -1,5 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises';
-import { cpus, totalmem } from 'node:os';
+import { cpus, loadavg, totalmem } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -33,6 +33,7 @@ const startedAt = new Date();
 const name = startedAt.toISOString().replaceAll(/[-:]|\.\d+/g, '');
 const profileFolder = values.profile ? path.join(results, name) : null;
 
+const loadBefore = loadavg()[0] ?? 0;
 const stage = await openStage();
 const giveUp = (): void => void stage.close().finally(() => process.exit(130));
 process.once('SIGINT', giveUp);
@@ -47,6 +48,7 @@ try {
     node: process.version,
     postgres: stage.postgres,
     commitMs: stage.commitMs,
+    loadBefore,
   };
   console.log(
     `${machine.cpus} × ${machine.model}, ${machine.memoryGb} GB, Node ${machine.node}, PostgreSQL ${machine.postgres['server_version']} (fsync on)`,
@@ -54,6 +56,8 @@ try {
   console.log(
     `One small commit: ${stage.commitMs.p50.toFixed(2)} ms in the median, ${stage.commitMs.p99.toFixed(2)} ms at p99. Generator, service and PostgreSQL share the cores.\n`,
   );
+  if (loadBefore > cpus().length / 4)
+    console.log(`Something else is running (load ${loadBefore.toFixed(1)}): the figures will be low.\n`);
   const measurements: Record<string, () => Promise<Comparison[]>> = {
     a: () => measureWebhooks(stage, profileFolder),
     b: () => measureSinglePosts(stage, process.env['ALERTMANAGER_BIN'] || null, profileFolder),

@@ -92,9 +92,10 @@ export async function releaseSyncClaims(db: Db): Promise<void> {
     .execute();
 }
 
-async function comeBack(deps: SyncDependencies, incidentId: string, runAt: Date): Promise<void> {
+async function comeBack(deps: SyncDependencies, incidentId: string, at: Date): Promise<void> {
+  const delayMs = Math.max(0, at.getTime() - deps.clock.now().getTime());
   await enqueue(deps.db, [
-    { task: 'incident.sync', payload: { incidentId }, runAt, key: `incident.sync:${incidentId}` },
+    { task: 'incident.sync', payload: { incidentId }, delayMs, key: `incident.sync:${incidentId}` },
   ]);
 }
 

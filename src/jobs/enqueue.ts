@@ -8,8 +8,8 @@ export type Job = {
     task: Name;
     payload: TaskPayloads[Name];
     priority?: number;
-    /** Not before; at once when absent. */
-    runAt?: Date;
+    /** Not before so much time has passed by the database's clock, which all processes share; at once when absent. */
+    delayMs?: number;
     /** A waiting job with the same key is replaced by this one; one that already runs is not touched. */
     key?: string;
   };
@@ -21,15 +21,15 @@ export async function enqueue(db: Db | Tx, jobs: Job[]): Promise<void> {
   const specs = jobs.map((job) => ({
     identifier: job.task,
     payload: job.payload,
-    run_at: job.runAt ?? null,
+    delay_ms: job.delayMs ?? null,
     max_attempts: tasks[job.task].maxAttempts,
     job_key: job.key ?? null,
     priority: job.priority ?? 0,
   }));
   await sql`
     ${prepared} SELECT count(*) FROM graphile_worker.add_jobs(ARRAY(
-      SELECT ROW(identifier, payload, NULL, run_at, max_attempts, job_key, priority, NULL)::graphile_worker.job_spec
+      SELECT ROW(identifier, payload, NULL, now() + delay_ms * interval '1 millisecond', max_attempts, job_key, priority, NULL)::graphile_worker.job_spec
       FROM json_to_recordset(${JSON.stringify(specs)}::json)
-        AS r (identifier text, payload json, run_at timestamptz, max_attempts smallint, job_key text, priority smallint)
+        AS r (identifier text, payload json, delay_ms float8, max_attempts smallint, job_key text, priority smallint)
     ))`.execute(db);
 }

@@ -238,21 +238,19 @@ describe('enqueueing', () => {
           task: 'incident.sync',
           payload: { incidentId: `i${second}` },
           key: 'k',
-          runAt: new Date(second * 1_000),
+          delayMs: second * 1_000,
         },
       ]);
     await sync(10);
     await sync(20);
     expect(await database.takeJobs()).toMatchObject([
-      { payload: { incidentId: 'i20' }, key: 'k', runAt: new Date(20_000) },
+      { payload: { incidentId: 'i20' }, key: 'k', delayMs: 20_000 },
     ]);
   });
 
   it('is counted by kind, with the age of the oldest that could run', async () => {
     await add('a');
-    await enqueue(database.db, [
-      { task: 'incident.sync', payload: { incidentId: 'i' }, runAt: new Date(Date.now() + 3_600_000) },
-    ]);
+    await enqueue(database.db, [{ task: 'incident.sync', payload: { incidentId: 'i' }, delayMs: 3_600_000 }]);
     await database.rows(
       `UPDATE graphile_worker._private_jobs SET run_at = now() - interval '90 seconds' WHERE run_at <= now()`,
     );

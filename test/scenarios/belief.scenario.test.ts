@@ -23,12 +23,16 @@ describe('how long an alert without an end is believed', () => {
   };
 
   it('is what its source says, for the sources that say so', async () => {
-    await world.call('POST', '/api/v1/webhooks/grafana', grafanaWebhook([grafanaAlert()]));
+    await world.call(
+      'POST',
+      '/api/v1/webhooks/grafana',
+      grafanaWebhook([grafanaAlert({ severity: 'warning' })]),
+    );
     await world.call('POST', '/api/v1/alerts', { title: 'No end in sight' });
     const alertmanager = {
       version: '4',
       status: 'firing',
-      alerts: [grafanaAlert({ fingerprint: 'feedfeedfeedfeed' })],
+      alerts: [grafanaAlert({ severity: 'warning', fingerprint: 'feedfeedfeedfeed' })],
     };
     await world.call('POST', '/api/v1/webhooks/alertmanager', alertmanager);
 
@@ -44,7 +48,7 @@ describe('how long an alert without an end is believed', () => {
     expect(await statusOf('alertmanager')).toBe('firing');
     await world.drain();
     expect(
-      world.slack.messages('#alert-critical').map((message) => /resolved/i.test(message.text)),
+      world.slack.messages('#k8s-healthchecks').map((message) => /resolved/i.test(message.text)),
     ).toContain(true);
   });
 });

@@ -28,7 +28,8 @@ export type TakenJob = {
   task: string;
   payload: Record<string, unknown>;
   priority: number;
-  runAt: Date;
+  /** How long it was to wait when it was added. */
+  delayMs: number;
   key: string | null;
 };
 
@@ -62,7 +63,7 @@ export async function openDomainDatabase(size = 6): Promise<DomainDatabase> {
     takeJobs: () =>
       rows<TakenJob>(`
         WITH taken AS (DELETE FROM graphile_worker._private_jobs RETURNING *)
-        SELECT t.identifier AS task, j.payload, j.priority::int, j.run_at AS "runAt", j.key
+        SELECT t.identifier AS task, j.payload, j.priority::int, round(extract(epoch FROM j.run_at - j.updated_at) * 1000)::float8 AS "delayMs", j.key
         FROM taken j JOIN graphile_worker._private_tasks t ON t.id = j.task_id ORDER BY j.id`),
     async reset() {
       const tables = await rows<{ name: string }>(`
