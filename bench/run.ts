@@ -34,14 +34,15 @@ const name = startedAt.toISOString().replaceAll(/[-:]|\.\d+/g, '');
 const profileFolder = values.profile ? path.join(results, name) : null;
 
 const loadBefore = loadavg()[0] ?? 0;
-const stage = await openStage();
+const opening = openStage();
 const giveUp = (): void => {
   // What is under way loses its database; that must not keep us from clearing up.
   process.on('uncaughtException', () => undefined);
-  void stage.close().finally(() => process.exit(130));
+  void opening.then((opened) => opened.close()).finally(() => process.exit(130));
 };
 process.once('SIGINT', giveUp);
 process.once('SIGTERM', giveUp);
+const stage = await opening;
 const comparisons: Comparison[] = [];
 try {
   await mkdir(results, { recursive: true });
