@@ -49,7 +49,11 @@ export const alertColumns = {
 
 export const alertColumnNames = Object.keys(alertColumns) as (keyof AlertsTable)[];
 
-/** A row for `json_to_recordset`, before its text is made storable (`toStorableJson`). */
+/**
+ * A row for `json_to_recordset`, before its text is made storable (`toStorableJson`).
+ * What is missing there is NULL: a third of the columns of a new alert, which need
+ * not be written, sent and parsed.
+ */
 export function toRowJson(alert: KnownAlert): Record<keyof AlertsTable, unknown> {
   return {
     id: alert.id,
@@ -62,34 +66,34 @@ export function toRowJson(alert: KnownAlert): Record<keyof AlertsTable, unknown>
     status: alert.status,
     title: alert.title,
     description: alert.description,
-    namespace: alert.namespace,
+    namespace: alert.namespace ?? undefined,
     labels: alert.labels,
     annotations: alert.annotations,
     links: alert.links,
-    values: alert.values,
-    state_reason: alert.stateReason,
-    mute: alert.mute,
-    fold_key: alert.foldKey,
-    incident_id: alert.incidentId,
-    jaeger_trace_id: alert.traceId,
+    values: alert.values ?? undefined,
+    state_reason: alert.stateReason ?? undefined,
+    mute: alert.mute ?? undefined,
+    fold_key: alert.foldKey ?? undefined,
+    incident_id: alert.incidentId ?? undefined,
+    jaeger_trace_id: alert.traceId ?? undefined,
     trace_ids: alert.traceIds,
     occurrences: alert.occurrences,
     episode: alert.episode,
     role: alert.role,
-    primary_id: alert.primaryId,
-    assigned_to: alert.assignedTo,
+    primary_id: alert.primaryId ?? undefined,
+    assigned_to: alert.assignedTo ?? undefined,
     starts_at: alert.startsAt,
     latest_starts_at: alert.latestStartsAt,
-    expires_at: alert.expiresAt,
+    expires_at: alert.expiresAt ?? undefined,
     received_at: alert.receivedAt,
     last_seen_at: alert.lastSeenAt,
     created_at: alert.createdAt,
     updated_at: alert.updatedAt,
-    acknowledged_at: alert.acknowledgedAt,
-    acknowledged_by: alert.acknowledgedBy,
-    resolved_at: alert.resolvedAt,
-    resolved_by: alert.resolvedBy,
-    resolve_received_at: alert.resolveReceivedAt,
+    acknowledged_at: alert.acknowledgedAt ?? undefined,
+    acknowledged_by: alert.acknowledgedBy ?? undefined,
+    resolved_at: alert.resolvedAt ?? undefined,
+    resolved_by: alert.resolvedBy ?? undefined,
+    resolve_received_at: alert.resolveReceivedAt ?? undefined,
   };
 }
 
