@@ -33,7 +33,9 @@ export type ChatInteraction =
       userName: string;
       channelId: string;
       messageTs: string;
+      /** Opens a dialog, within 3 s of the click. */
       triggerId: string;
+      /** Answers the person, five times within 30 minutes. Null where the chat gave none. */
       responseUrl: string | null;
     }
   | {

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { audit } from '../alerts/alert-store.ts';
 import { changedJobs } from '../alerts/changed.ts';
-import type { Db } from '../db/pool.ts';
+import type { Db, Tx } from '../db/pool.ts';
 import { fromStorable, fromStorableJson, toStorable, toStorableJson } from '../db/text.ts';
 import { enqueue } from '../jobs/enqueue.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -356,21 +356,32 @@ async function confirm(
       })
       .where('id', '=', command.incidentId)
       .execute();
-    await audit(tx, [
-      {
-        alertId: null,
-        incidentId: command.incidentId,
-        action: 'sync',
-        userId: 'system',
-        door: 'system',
-        details: { provider: deps.provider.name, opened: outcome.externalId, url: outcome.externalUrl },
-        at: now,
-      },
-    ]);
+    await auditSync(tx, deps, command, { opened: outcome.externalId, url: outcome.externalUrl }, now);
     const members = await membersOf(tx, [command.incidentId]);
     await enqueue(tx, changedJobs(members.filter((member) => member.archivedAt === null)));
   });
   deps.observe('confirmed', command.payload.kind, '');
+}
+
+/** What the provider did with a command belongs to the history of the incident. */
+async function auditSync(
+  tx: Tx,
+  deps: SyncDependencies,
+  command: Command,
+  details: Record<string, unknown>,
+  at: Date,
+): Promise<void> {
+  await audit(tx, [
+    {
+      alertId: null,
+      incidentId: command.incidentId,
+      action: 'sync',
+      userId: 'system',
+      door: 'system',
+      details: { provider: deps.provider.name, ...details },
+      at,
+    },
+  ]);
 }
 
 async function fail(deps: SyncDependencies, command: Command, detail: string): Promise<void> {
@@ -381,17 +392,7 @@ async function fail(deps: SyncDependencies, command: Command, detail: string): P
       .set({ state: 'failed', last_error: toStorable(detail).slice(0, 1_000), updated_at: now })
       .where('id', '=', command.id)
       .execute();
-    await audit(tx, [
-      {
-        alertId: null,
-        incidentId: command.incidentId,
-        action: 'sync',
-        userId: 'system',
-        door: 'system',
-        details: { provider: deps.provider.name, failed: command.payload.kind, reason: detail },
-        at: now,
-      },
-    ]);
+    await auditSync(tx, deps, command, { failed: command.payload.kind, reason: detail }, now);
   });
   deps.observe('failed', command.payload.kind, detail);
 }

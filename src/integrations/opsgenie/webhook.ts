@@ -31,7 +31,7 @@ const webhookSecretHeader = 'x-gomon-webhook-secret';
 
 /** What a webhook says. A hint only: bodies are incomplete and unordered, so the entity is read again through the API. */
 export type OpsgenieWebhook = {
-  /** In the vendor's spelling for the actions we know, else as sent: a custom action has any name. */
+  /** In the vendor's spelling for the actions we know, else as sent: custom actions are named freely. */
   action: string;
   alertId: string;
   alias: string | null;

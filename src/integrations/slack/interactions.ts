@@ -2,23 +2,14 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import type { ChatContent } from '../../chat/chat-door.ts';
 import { actionIds, messageEventType } from './action-ids.ts';
+import type { ChatInteraction } from '../../chat/chat-desk.ts';
 import { noteActionId, noteBlockId, noteCallbackId } from './note-modal.ts';
 
 /** What a person did in Slack, as far as it concerns an alert. */
 export type SlackInteraction = ButtonClick | NoteSubmission | IgnoredInteraction;
 
-export type ButtonClick = {
-  kind: 'button';
+export type ButtonClick = Extract<ChatInteraction, { kind: 'button' }> & {
   actionId: AlertActionId;
-  alertId: string;
-  userId: string;
-  userName: string;
-  channelId: string;
-  messageTs: string;
-  /** Opens a dialog, within 3 s of the click. */
-  triggerId: string;
-  /** Answers the person, five times within 30 minutes. Null where Slack gave none. */
-  responseUrl: string | null;
   actionTs: string;
   /** From the message's metadata: which delivery it was, even one whose outcome we never heard. */
   notificationId: string | null;
@@ -26,16 +17,7 @@ export type ButtonClick = {
   dedupKey: string;
 };
 
-export type NoteSubmission = {
-  kind: 'note-submitted';
-  alertId: string;
-  text: string;
-  channelId: string;
-  messageTs: string;
-  userId: string;
-  userName: string;
-  dedupKey: string;
-};
+export type NoteSubmission = Extract<ChatInteraction, { kind: 'note-submitted' }> & { dedupKey: string };
 
 export type IgnoredInteraction = {
   kind: 'ignored';
