@@ -148,7 +148,7 @@ export async function audit(db: Db | Tx, entries: AuditEntry[]): Promise<void> {
     action: entry.action,
     details: entry.details,
     source: entry.door,
-    created_at: entry.at,
+    created_at: entry.at.toISOString(),
   }));
   await sql`
     ${prepared} INSERT INTO alert_actions (id, alert_id, incident_id, user_id, action, details, source, created_at)

@@ -60,7 +60,7 @@ type Waiting = {
  * cannot use more than one core of it. Requests about the same alert are never in
  * two at once: they are judged in the order of their arrival.
  */
-const commitsAtOnce = 3;
+const commitsAtOnce = 4;
 /** Fewer alerts than this wait for the commit under way and share the next: each commit costs as much as writing a dozen of them. */
 const worthACommit = 16;
 /** But not longer than this: a large commit, or one that waits for a lock, holds up nobody else. */

@@ -161,7 +161,7 @@ const Intake = z.strictObject({
     .max(10_000_000)
     .default(20_000)
     .describe('Alerts that may wait for a commit before sources are asked to come again (503).'),
-  alertsPerCommit: z.int().min(1).max(100_000).default(1_000).describe('Most alerts in one transaction.'),
+  alertsPerCommit: z.int().min(1).max(100_000).default(200).describe('Most alerts in one transaction.'),
 });
 
 export const Settings = z.strictObject({

@@ -129,8 +129,9 @@ function serverSettings(options: { port: number; durable: boolean }): Record<str
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
     max_connections: 100,
-    shared_buffers: '128MB',
-    wal_compression: 'on',
+    shared_buffers: '256MB',
+    // Compressing whole pages costs more time than writing them: these builds have pglz only.
+    wal_compression: 'off',
     max_wal_size: '1GB',
     jit: 'off',
     timezone: 'UTC',

@@ -39,7 +39,7 @@ export async function openDomainDatabase(size = 6): Promise<DomainDatabase> {
   const { db, pool } = opened;
   const intake = new Intake({
     db,
-    limits: { queuedAlerts: 100_000, alertsPerCommit: 1_000 },
+    limits: { queuedAlerts: 100_000, alertsPerCommit: 200 },
     observe: () => undefined,
   });
   const rows = async <Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]> =>

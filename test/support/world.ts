@@ -133,6 +133,8 @@ export async function startWorld(
       ...(options.roles === undefined ? {} : { roles: options.roles }),
     });
   const reader = new pg.Pool({ connectionString: database.url, max: 2, application_name: 'tests' });
+  // Its last connections may still be closing when their database is dropped.
+  reader.on('connect', (client) => client.on('error', () => undefined));
   const connect = (): void => {
     world.url = world.app.url ?? '';
     slack.deliverTo(world.url);
