@@ -20,6 +20,7 @@ import { migrate } from './db/migrate.ts';
 import { openPool } from './db/pool.ts';
 import { forgetServed } from './db/retention.ts';
 import { WorkerPresence } from './db/worker-presence.ts';
+import { guardProvider } from './incidents/guarded-provider.ts';
 import type { IncidentPolicy } from './incidents/open.ts';
 import { reviewIncidents } from './incidents/review.ts';
 import { releaseSyncClaims, syncIncident } from './incidents/sync.ts';
@@ -34,8 +35,10 @@ import { createSlackNotifier } from './integrations/slack/slack-notifier.ts';
 import { createSlackSocket } from './integrations/slack/socket-mode.ts';
 import { Timetable } from './jobs/timetable.ts';
 import { JobWorker, pendingJobs, releaseOrphans } from './jobs/worker.ts';
+import { Breaker } from './lib/breaker.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
 import { Dispatcher } from './notify/deliver.ts';
+import { guardNotifier } from './notify/guarded-notifier.ts';
 import { pendingNotifications, recoverStaleClaims, wakeChannel } from './notify/ledger.ts';
 import { planNotifications } from './notify/plan.ts';
 import { createEvents } from './observability/events.ts';
@@ -140,33 +143,50 @@ export async function startApp(options: AppOptions): Promise<App> {
     });
     stops.push({ name: 'intake', stop: () => intake.stop() });
 
+    const breakers = { slack: new Breaker('slack'), opsgenie: new Breaker('opsgenie') };
+    for (const breaker of Object.values(breakers)) {
+      const { target } = breaker;
+      metrics.circuitOpen.set({ target }, 0);
+      breaker.onChange(({ open, detail }) => {
+        metrics.circuitOpen.set({ target }, open ? 1 : 0);
+        events.circuitChanged(target, open, detail);
+        if (open) health.failing(target, `calls are held back: ${detail}`);
+        else health.ok(target);
+      });
+    }
     const slack =
       secrets.slackBotToken === null
         ? null
-        : createSlackNotifier({
-            botToken: secrets.slackBotToken,
-            apiUrl: settings.slack.apiUrl,
-            renderer: createCardRenderer({
-              ...(settings.slack.templateFile !== null && {
-                template: await readFile(settings.slack.templateFile, 'utf8'),
+        : guardNotifier(
+            createSlackNotifier({
+              botToken: secrets.slackBotToken,
+              apiUrl: settings.slack.apiUrl,
+              renderer: createCardRenderer({
+                ...(settings.slack.templateFile !== null && {
+                  template: await readFile(settings.slack.templateFile, 'utf8'),
+                }),
+                onTemplateError: (error) =>
+                  log.error({ err: error }, 'the card template failed on a card; the built-in one was used'),
               }),
-              onTemplateError: (error) =>
-                log.error({ err: error }, 'the card template failed on a card; the built-in one was used'),
+              onBlocksRefused: (refusal, alertId) =>
+                log.error({ refusal, alertId }, 'Slack refused the layout of a card'),
             }),
-            onBlocksRefused: (refusal, alertId) =>
-              log.error({ refusal, alertId }, 'Slack refused the layout of a card'),
-          });
+            breakers.slack,
+          );
     const provider =
       secrets.opsgenieApiKey === null
         ? null
-        : createOpsgenieProvider({
-            apiKey: secrets.opsgenieApiKey,
-            apiUrl: settings.opsgenie.apiUrl,
-            mode: settings.opsgenie.mode,
-            timeoutMs: settings.opsgenie.timeoutSeconds * 1_000,
-            impactedServices: settings.opsgenie.impactedServices,
-            ...(settings.opsgenie.webUrl === null ? {} : { webUrl: settings.opsgenie.webUrl }),
-          });
+        : guardProvider(
+            createOpsgenieProvider({
+              apiKey: secrets.opsgenieApiKey,
+              apiUrl: settings.opsgenie.apiUrl,
+              mode: settings.opsgenie.mode,
+              timeoutMs: settings.opsgenie.timeoutSeconds * 1_000,
+              impactedServices: settings.opsgenie.impactedServices,
+              ...(settings.opsgenie.webUrl === null ? {} : { webUrl: settings.opsgenie.webUrl }),
+            }),
+            breakers.opsgenie,
+          );
     health.register('slack', slack !== null);
     health.register('opsgenie', provider !== null);
     health.register('jaeger', settings.jaeger.queryUrl !== null || settings.jaeger.uiUrl !== null);
@@ -317,7 +337,6 @@ export async function startApp(options: AppOptions): Promise<App> {
       }
       metrics.notificationsPending.set((await pendingNotifications(db)).count);
     });
-    for (const target of ['slack', 'opsgenie']) metrics.circuitOpen.set({ target }, 0);
 
     let url: string | null = null;
     if (active.has('api')) {

@@ -79,8 +79,9 @@ export type ProviderFailure = {
    * - `unknown`: may have been applied (timeout, reset, 5xx).
    * - `auth`: key, plan or permission; nothing works until somebody mends it.
    * - `rejected`: this command is not accepted and never will be.
+   * - `held`: not tried, because the vendor failed too often just now: no attempt.
    */
-  reason: 'rate-limited' | 'unavailable' | 'unknown' | 'auth' | 'rejected';
+  reason: 'rate-limited' | 'unavailable' | 'unknown' | 'auth' | 'rejected' | 'held';
   retryAfterMs?: number;
   /** HTTP status or network code. */
   code: string;

@@ -152,23 +152,4 @@ describe('callJson', () => {
     expect(result).toMatchObject({ ok: false, applied: 'no', code: 'invalid-request' });
     expect(JSON.stringify(result)).not.toContain(key);
   });
-
-  it('lets a policy answer in place of the call', async () => {
-    let calls = 0;
-    const url = await listen((_request, response) => {
-      calls += 1;
-      response.end('{}');
-    });
-    const open: HttpResult = {
-      ok: false,
-      kind: 'network',
-      applied: 'no',
-      code: 'circuit-open',
-      detail: 'held back',
-      response: null,
-    };
-    expect(await get(url, { policy: async () => open })).toBe(open);
-    expect(calls).toBe(0);
-    expect(await get(url, { policy: (run, signal) => run(signal) })).toMatchObject({ ok: true, status: 200 });
-  });
 });

@@ -9,15 +9,7 @@ export type HttpOptions = {
   maxBodyBytes: number;
   /** Sent with every call; may hold credentials, which appear in no outcome. */
   headers?: Record<string, string>;
-  /** Stands between the caller and the wire for one target, for example a circuit breaker. */
-  policy?: HttpPolicy;
 };
-
-/** A policy may run the call, once, or answer in its place; a call it holds back is `applied: 'no'`. */
-export type HttpPolicy = (
-  run: (signal: AbortSignal) => Promise<HttpResult>,
-  signal: AbortSignal,
-) => Promise<HttpResult>;
 
 export type HttpRequest = {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -51,11 +43,6 @@ export async function callJson(
   options: HttpOptions,
   signal: AbortSignal,
 ): Promise<HttpResult> {
-  const run = (within: AbortSignal) => attempt(request, options, within);
-  return options.policy ? options.policy(run, signal) : run(signal);
-}
-
-async function attempt(request: HttpRequest, options: HttpOptions, signal: AbortSignal): Promise<HttpResult> {
   if (signal.aborted) return failure('network', 'no', 'aborted', 'given up before it was sent');
   const prepared = prepare(request, options);
   if (prepared === null) {

@@ -43,6 +43,7 @@ export type NotifyFailure = {
  * - `auth`: the token is not accepted at all.
  * - `payload`: the message itself is refused; the same again would be refused again.
  * - `gone`: the message to edit is not there or not ours.
+ * - `held`: not tried, because the vendor failed too often just now: no attempt, and no word of the vendor.
  */
 export type NotifyFailureReason =
   | 'rate-limited'
@@ -52,7 +53,8 @@ export type NotifyFailureReason =
   | 'app'
   | 'auth'
   | 'payload'
-  | 'gone';
+  | 'gone'
+  | 'held';
 
 /** For notifiers that can look for a message whose posting had an unknown outcome. */
 export interface FindsPosted {

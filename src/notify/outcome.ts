@@ -22,6 +22,8 @@ export type NextState = {
 const rateLimitedMs = 30_000;
 /** Settings at the vendor mend slowly: a channel, a token, a scope. */
 const misconfiguredMs = 60_000;
+/** A held call comes back with the time of the next probe; this is for one that does not. */
+const heldMs = 2_000;
 /** A message that was posted but whose answer was lost shows up within seconds. */
 const lookAfterMs = 3_000;
 /** A message somebody deletes is posted anew once; whoever deletes it twice means it. */
@@ -83,6 +85,13 @@ function afterFailure(row: Notification, failure: NotifyFailure): NextState {
     case 'app':
     case 'auth':
       return { ...again, delayMs: misconfiguredMs };
+    case 'held':
+      return {
+        ...again,
+        attempts: row.attempts,
+        lastError: row.last_error,
+        delayMs: failure.retryAfterMs ?? heldMs,
+      };
     case 'payload':
       return { ...again, state: 'failed' };
     case 'gone':

@@ -79,6 +79,11 @@ export function createEvents(log: Log, metrics: Metrics) {
       log.info({ action, door, userId, alertId }, 'action taken');
     },
 
+    circuitChanged(target: string, open: boolean, detail: string): void {
+      if (open) log.error({ target, detail }, 'calls to a target are held back: it failed too often');
+      else log.info({ target }, 'calls to a target go through again');
+    },
+
     jobFailed(failure: { task: string; attempts: number; final: boolean; error: unknown }): void {
       metrics.jobFailures.inc({ task: failure.task, final: String(failure.final) });
       const line = { task: failure.task, attempts: failure.attempts, err: failure.error };

@@ -1,5 +1,5 @@
 import type { ProviderFailure } from '../../incidents/provider.ts';
-import { callJson, type HttpPolicy, type HttpRequest, type HttpResponse } from '../../lib/http.ts';
+import { callJson, type HttpRequest, type HttpResponse } from '../../lib/http.ts';
 import { classifyFailure, classifyStatus, clipDetail } from './failure.ts';
 
 /** Opsgenie's HTTP conventions: base URL, key, and what a failure means. */
@@ -20,7 +20,6 @@ export type OpsgenieClientOptions = {
   /** With or without a path and a slash at its end. */
   apiUrl: string;
   timeoutMs: number;
-  policy?: HttpPolicy;
 };
 
 /** A page of 100 incidents with long descriptions stays below it. */
@@ -32,7 +31,6 @@ export function createOpsgenieClient(options: OpsgenieClientOptions): OpsgenieCl
     timeoutMs: options.timeoutMs,
     maxBodyBytes,
     headers: { authorization: `GenieKey ${options.apiKey}` },
-    ...(options.policy && { policy: options.policy }),
   };
   return {
     async call(method, path, json, signal) {

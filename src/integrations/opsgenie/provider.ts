@@ -1,5 +1,4 @@
 import type { IncidentProvider } from '../../incidents/provider.ts';
-import type { HttpPolicy } from '../../lib/http.ts';
 import { alertMode } from './alert-mode.ts';
 import { createOpsgenieClient, type OpsgenieClient } from './client.ts';
 import { incidentMode } from './incident-mode.ts';
@@ -26,7 +25,6 @@ export type OpsgenieOptions = {
   impactedServices?: string[];
   /** What the vendor shows as the source of our actions. */
   source?: string;
-  policy?: HttpPolicy;
 };
 
 /** What both modes work with. */
@@ -40,9 +38,9 @@ export type OpsgenieContext = {
 
 /** Opsgenie behind the incident port. Throws only when `apiUrl` is not a URL, which the settings check rules out. */
 export function createOpsgenieProvider(options: OpsgenieOptions): IncidentProvider {
-  const { apiKey, apiUrl, timeoutMs = 10_000, policy } = options;
+  const { apiKey, apiUrl, timeoutMs = 10_000 } = options;
   const context: OpsgenieContext = {
-    client: createOpsgenieClient({ apiKey, apiUrl, timeoutMs, ...(policy && { policy }) }),
+    client: createOpsgenieClient({ apiKey, apiUrl, timeoutMs }),
     urls: webUrls(apiUrl, options.webUrl),
     priorities: options.priorities ?? defaultPriorities,
     source: clipLine(options.source ?? 'GoMon', limits.source),

@@ -1,11 +1,14 @@
 import type { NotifyFailure, NotifyFailureReason } from '../../notify/notifier.ts';
 
+/** Whether calls are held back is decided before Slack is asked. */
+type SlackReason = Exclude<NotifyFailureReason, 'held'>;
+
 /**
  * What each error code of the Web API means to us
  * (https://docs.slack.dev/reference/methods, "Errors" of each method). A code
  * that is not here is taken as passing: Slack adds codes without notice.
  */
-const codesByReason: Record<NotifyFailureReason, readonly string[]> = {
+const codesByReason: Record<SlackReason, readonly string[]> = {
   'rate-limited': ['ratelimited', 'rate_limited', 'message_limit_exceeded'],
   // "Some aspect of the operation may have succeeded before the error was raised."
   unknown: ['internal_error', 'fatal_error'],
@@ -89,14 +92,14 @@ const codesByReason: Record<NotifyFailureReason, readonly string[]> = {
   ],
 };
 
-const reasonByCode = new Map<string, NotifyFailureReason>(
-  (Object.keys(codesByReason) as NotifyFailureReason[]).flatMap((reason) =>
+const reasonByCode = new Map<string, SlackReason>(
+  (Object.keys(codesByReason) as SlackReason[]).flatMap((reason) =>
     codesByReason[reason].map((code) => [code, reason] as const),
   ),
 );
 
 /** What somebody has to do. */
-const advice: Record<NotifyFailureReason, string> = {
+const advice: Record<SlackReason, string> = {
   'rate-limited': 'Slack asks to slow down; it is sent again later.',
   unavailable: 'Slack could not take it; it is sent again later.',
   unknown: 'Slack may or may not have done it.',
@@ -112,7 +115,7 @@ const maxRetryAfterMs = 3_600_000;
 const maxDetailLength = 500;
 
 /** Why an error code is a failure of which kind. Unknown codes are `unavailable`. */
-export function reasonOfCode(code: string): NotifyFailureReason {
+export function reasonOfCode(code: string): SlackReason {
   const known = reasonByCode.get(code);
   if (known !== undefined) return known;
   if (code.startsWith('restricted_action')) return 'channel';
