@@ -152,6 +152,7 @@ describe('secrets', () => {
       slackAppToken: null,
       opsgenieApiKey: 'xoxb-from-a-file',
       opsgenieWebhookSecrets: [],
+      fallbackWebhookUrl: null,
     });
     expect(origin.variables).toEqual(['DATABASE_URL', 'GRAFANA_WEBHOOK_SECRET', 'OPSGENIE_API_KEY']);
   });
@@ -169,6 +170,16 @@ describe('secrets', () => {
     ['an empty file', { SLACK_BOT_TOKEN: 'file:nothing' }, /is empty/],
     ['two lines where one belongs', { SLACK_BOT_TOKEN: 'file:secrets' }, /line break/],
     ['another database', { DATABASE_URL: 'mysql://root:hidden@db' }, /\*\*\* \(not a PostgreSQL address\)/],
+    [
+      'a second path to nowhere',
+      { GOMON_FALLBACK_WEBHOOK_URL: 'hooks.example/hidden' },
+      /\*\*\* \(not an address\)/,
+    ],
+    [
+      'a second path with a password',
+      { GOMON_FALLBACK_WEBHOOK_URL: 'https://a:hidden@hooks.example' },
+      /\*\*\* \(not an address\)/,
+    ],
   ])('name %s', async (_, env, found) => {
     const [problem] = await problems(null, env);
     expect(problem?.found).toMatch(found);

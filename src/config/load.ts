@@ -138,6 +138,7 @@ async function takeSecrets(
     slackAppToken: one('slackAppToken'),
     opsgenieApiKey: one('opsgenieApiKey'),
     opsgenieWebhookSecrets: many('opsgenieWebhookSecrets'),
+    fallbackWebhookUrl: one('fallbackWebhookUrl'),
   };
   return { secrets, problems, variables };
 }

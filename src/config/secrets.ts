@@ -15,6 +15,7 @@ export type Secrets = {
   slackAppToken: string | null;
   opsgenieApiKey: string | null;
   opsgenieWebhookSecrets: string[];
+  fallbackWebhookUrl: string | null;
 };
 
 export type SecretName = keyof Secrets;
@@ -71,6 +72,13 @@ export const secretPlaces: Record<SecretName, SecretPlace> = {
     variable: 'OPSGENIE_WEBHOOK_SECRET',
     many: true,
     description: 'Expected in the header X-GoMon-Webhook-Secret of calls from Opsgenie.',
+  },
+  fallbackWebhookUrl: {
+    path: 'fallback.webhookUrl',
+    variable: 'GOMON_FALLBACK_WEBHOOK_URL',
+    many: false,
+    description:
+      'Where P0 and P1 are posted as JSON when Slack does not take them; a secret, because such addresses often are.',
   },
 };
 
@@ -140,6 +148,13 @@ export async function readSecret(
       'correct it, or remove it to use the embedded database',
     );
   }
+  if (place === secretPlaces.fallbackWebhookUrl && !values.every(isWebUrl)) {
+    return problem(
+      '*** (not an address)',
+      'an address that begins with http:// or https://',
+      'correct it, or remove it to do without a second path',
+    );
+  }
   return { values };
 }
 
@@ -159,6 +174,14 @@ function entriesOf(value: unknown, many: boolean): unknown[] {
 function fileOf(reference: string, folder: string): string {
   if (reference.startsWith('file://')) return fileURLToPath(reference);
   return path.resolve(folder, reference.slice('file:'.length));
+}
+
+/** With credentials of its own `fetch` would refuse it. */
+function isWebUrl(text: string): boolean {
+  const url = URL.parse(text);
+  return (
+    url !== null && ['http:', 'https:'].includes(url.protocol) && url.username === '' && url.password === ''
+  );
 }
 
 function isPostgresUrl(text: string): boolean {

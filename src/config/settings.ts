@@ -164,12 +164,22 @@ const Intake = z.strictObject({
   alertsPerCommit: z.int().min(1).max(100_000).default(200).describe('Most alerts in one transaction.'),
 });
 
+const Fallback = z.strictObject({
+  afterSeconds: z
+    .int()
+    .min(1)
+    .max(3_600)
+    .default(20)
+    .describe('How long Slack may leave a P0 or P1 waiting before the webhook carries it, too.'),
+});
+
 export const Settings = z.strictObject({
   server: Server.prefault({}).describe('Our HTTP door.'),
   log: Log.prefault({}).describe('What the service writes about itself.'),
   database: Database.prefault({}).describe('Where everything is kept.'),
   sources: SourcesSettings.prefault({}).describe('How the alerts of each source are read.'),
   slack: Slack.prefault({}).describe('Where people are told.'),
+  fallback: Fallback.prefault({}).describe('The second path of P0 and P1.'),
   incidents: Incidents.prefault({}).describe('When an incident is opened, and for whom.'),
   opsgenie: Opsgenie.prefault({}).describe('The incident provider.'),
   jaeger: Jaeger.prefault({}).describe('Traces.'),
