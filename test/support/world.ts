@@ -90,6 +90,8 @@ export async function startWorld(
     botToken: 'xoxb-test',
     signingSecret: slackSigningSecret,
     limits: options.slackLimits ?? 'off',
+    // What was posted when is compared with our own clock.
+    now: () => clock.now().getTime(),
     ...(options.slackUsers === undefined ? {} : { users: options.slackUsers }),
     ...(options.slackScopes === undefined ? {} : { scopes: options.slackScopes }),
     appToken: 'xapp-test',
