@@ -381,6 +381,8 @@ export async function startApp(options: AppOptions): Promise<App> {
       const server = await buildServer(services, {
         trustedProxies: settings.server.trustedProxies,
         rateLimit: settings.server.rateLimit,
+        requestTimeoutMs: settings.server.requestTimeoutSeconds * 1_000,
+        maxConnections: settings.server.maxConnections,
         version,
       });
       await server.listen({ host: settings.server.host, port: settings.server.port });

@@ -1,13 +1,20 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import type { Db } from '../db/pool.ts';
-import { findToken, hashToken, type Role } from './token-store.ts';
+import { batchedLookup } from './batched-lookup.ts';
+import { findTokens, hashToken, type Role } from './token-store.ts';
 import { ProblemError } from './problem.ts';
 
 /** Who is asking: an API token, by its name and what it may do. */
 export type Caller = { name: string; role: Role; tenant: string };
 
-export type Authenticator = (request: Pick<FastifyRequest, 'headers'>) => Promise<Caller | null>;
+/** `basic`: the token may also be the password of Basic, which webhooks of sources send. */
+export type Scheme = 'bearer' | 'basic';
+
+export type Authenticator = (
+  request: Pick<FastifyRequest, 'headers'>,
+  scheme?: Scheme,
+) => Promise<Caller | null>;
 
 /** A revoked token stops working within this time on every process. */
 const cacheForMs = 5_000;
@@ -19,28 +26,31 @@ export function createAuthenticator(options: {
   adminToken: string | null;
   now: () => number;
 }): Authenticator {
-  const cache = new Map<string, { caller: Caller | null; until: number }>();
+  // Only what is valid is remembered: guesses must not push the others out.
+  const cache = new Map<string, { caller: Caller; until: number }>();
   const admin = options.adminToken === null ? null : hashToken(options.adminToken);
-  return async (request) => {
-    const token = tokenOf(request.headers.authorization);
+  const find = batchedLookup((hashes) => findTokens(options.db, hashes));
+  return async (request, scheme = 'bearer') => {
+    const token = tokenOf(request.headers.authorization, scheme);
     if (token === null) return null;
     const hash = hashToken(token);
     if (admin !== null && timingSafeEqual(hash, admin)) return { name: 'admin', role: 'admin', tenant: '' };
     const key = hash.toString('base64');
     const known = cache.get(key);
     if (known !== undefined && known.until > options.now()) return known.caller;
-    const caller = await findToken(options.db, hash);
+    const caller = await find(hash);
     if (cache.size >= cacheSize) cache.clear();
-    cache.set(key, { caller, until: options.now() + cacheForMs });
+    if (caller === null) cache.delete(key);
+    else cache.set(key, { caller, until: options.now() + cacheForMs });
     return caller;
   };
 }
 
 /** `Bearer TOKEN`, or the password of `Basic` for senders that know nothing else. */
-function tokenOf(header: string | undefined): string | null {
-  const [, scheme = '', credentials = ''] = /^(\S+)\s+(.+)$/.exec(header?.trim() ?? '') ?? [];
-  if (scheme.toLowerCase() === 'bearer') return credentials.trim();
-  if (scheme.toLowerCase() !== 'basic') return null;
+function tokenOf(header: string | undefined, scheme: Scheme): string | null {
+  const [, given = '', credentials = ''] = /^(\S+)\s+(.+)$/.exec(header?.trim() ?? '') ?? [];
+  if (given.toLowerCase() === 'bearer') return credentials.trim();
+  if (scheme !== 'basic' || given.toLowerCase() !== 'basic') return null;
   const [, password = ''] = /^[^:]*:(.*)$/s.exec(Buffer.from(credentials, 'base64').toString('utf8')) ?? [];
   return password === '' ? null : password;
 }

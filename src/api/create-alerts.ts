@@ -26,6 +26,7 @@ export function createAlertsRoute(services: ApiServices): FastifyPluginCallbackZ
       '/api/v1/alerts',
       {
         bodyLimit: services.limits.maxBodyBytes,
+        config: { takesAlerts: true },
         onRequest: async (request) => {
           requireRight(await services.authenticate(request), 'send');
         },

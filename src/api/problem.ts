@@ -46,6 +46,12 @@ export function notFound(what: string, id: string): ProblemError {
   return new ProblemError({ status: 404, detail: `There is no ${what} ${id}.` });
 }
 
+/** `Allow` names what the path takes (RFC 9110 §15.5.6). */
+export function methodNotAllowed(method: string, path: string, allowed: string[]): ProblemError {
+  const allow = allowed.join(', ');
+  return new ProblemError({ status: 405, detail: `${path} takes ${allow}, not ${method}.` }, { allow });
+}
+
 export function conflict(detail: string): ProblemError {
   return new ProblemError({ status: 409, detail });
 }

@@ -29,14 +29,16 @@ export function sourceWebhooks(services: ApiServices): FastifyPluginCallbackZod 
       response: { 200: DeliveryAnswer, default: Problem },
     });
     const bodyLimit = services.limits.maxBodyBytes;
+    const config = { takesAlerts: true };
     // Where a token is all there is, a stranger is turned away before the body is read.
     const onRequest = async (request: FastifyRequest): Promise<void> => {
-      requireRight(await services.authenticate(request), 'send');
+      requireRight(await services.authenticate(request, 'basic'), 'send');
     };
     app.route({
       method: ['POST', 'PUT'],
       url: '/api/v1/webhooks/grafana',
       bodyLimit,
+      config,
       schema: schema('Grafana webhook contact point (unified alerting and legacy)'),
       handler: async (request) => answerOf(await receive(services, grafana, request)),
     });
@@ -44,6 +46,7 @@ export function sourceWebhooks(services: ApiServices): FastifyPluginCallbackZod 
       method: ['POST', 'PUT'],
       url: '/api/v1/webhooks/alertmanager',
       bodyLimit,
+      config,
       onRequest,
       schema: schema('Alertmanager webhook_config'),
       handler: async (request) => answerOf(await receive(services, alertmanager, request)),
@@ -52,6 +55,7 @@ export function sourceWebhooks(services: ApiServices): FastifyPluginCallbackZod 
       '/api/v2/alerts',
       {
         bodyLimit,
+        config,
         onRequest,
         schema: schema("Alertmanager's own API: Prometheus and Grafana can send here directly"),
       },
@@ -112,7 +116,7 @@ async function verified(
 ): Promise<{ sender: string; tenant: string }> {
   const verification = source.verify?.(sourceRequest);
   if (verification === undefined) {
-    const caller = requireRight(await services.authenticate(request), 'send');
+    const caller = requireRight(await services.authenticate(request, 'basic'), 'send');
     return { sender: `token:${caller.name}`, tenant: caller.tenant };
   }
   if (!verification.ok) throw new ProblemError({ status: 401, detail: verification.reason });

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { sql } from 'kysely';
 import type { Db } from '../db/pool.ts';
 import { newId } from '../lib/ids.ts';
 
@@ -69,15 +70,15 @@ export async function revokeToken(db: Db, name: string, now: Date): Promise<bool
   return revoked !== undefined;
 }
 
-export async function findToken(
+/** The tokens in use among these hashes, by hash in base64. */
+export async function findTokens(
   db: Db,
-  hash: Buffer,
-): Promise<{ name: string; role: Role; tenant: string } | null> {
-  const row = await db
-    .selectFrom('api_tokens')
-    .select(['name', 'role', 'tenant'])
-    .where('token_hash', '=', hash)
-    .where('revoked_at', 'is', null)
-    .executeTakeFirst();
-  return row ?? null;
+  hashes: Buffer[],
+): Promise<Map<string, { name: string; role: Role; tenant: string }>> {
+  const { rows } = await sql<{ token_hash: Buffer; name: string; role: Role; tenant: string }>`
+    SELECT token_hash, name, role, tenant FROM api_tokens
+    WHERE token_hash = ANY(${hashes}::bytea[]) AND revoked_at IS NULL`.execute(db);
+  return new Map(
+    rows.map(({ token_hash, ...caller }): [string, typeof caller] => [token_hash.toString('base64'), caller]),
+  );
 }

@@ -31,9 +31,33 @@ const Server = z.strictObject({
     .strictObject({
       requestsPerSecond: z.number().min(0.1).max(100_000).default(100).describe('Sustained, per API token.'),
       burst: z.int().min(1).max(1_000_000).default(500).describe('How many may come at once.'),
+      perAddress: z
+        .strictObject({
+          requestsPerSecond: z
+            .number()
+            .min(0.1)
+            .max(100_000)
+            .default(20)
+            .describe('Sustained, per address, of requests without a valid credential.'),
+          burst: z.int().min(1).max(1_000_000).default(100).describe('How many of them may come at once.'),
+        })
+        .prefault({})
+        .describe('For strangers; a valid credential is never held by what else comes from its address.'),
     })
     .prefault({})
-    .describe('For people and their tools; sources are held by backpressure instead.'),
+    .describe('For people and their tools; sources are held by backpressure instead. Counted per process.'),
+  requestTimeoutSeconds: z
+    .number()
+    .min(1)
+    .max(600)
+    .default(60)
+    .describe('In which a request has to arrive in full.'),
+  maxConnections: z
+    .int()
+    .min(10)
+    .max(1_000_000)
+    .default(5_000)
+    .describe('Connections at once; more are closed, and their senders try again.'),
 });
 
 const Log = z.strictObject({

@@ -1,6 +1,9 @@
 import { excerpt, found } from './found.ts';
 import { jsonErrorPosition } from './json-error.ts';
 
+/** No sender nests deeper than ten; far deeper, and whatever walks the value runs out of stack. */
+const deepestJson = 100;
+
 /** `seen` completes the sentence "expected X, but the body is …". */
 export type JsonBody = { ok: true; value: unknown } | { ok: false; seen: string };
 
@@ -10,12 +13,35 @@ export type JsonBody = { ok: true; value: unknown } | { ok: false; seen: string 
  * become U+FFFD, as they do in Go.
  */
 export function parseJsonBody(bytes: Buffer): JsonBody {
+  if (isDeeperThan(bytes, deepestJson))
+    return { ok: false, seen: `JSON nested deeper than the ${deepestJson} levels that are taken` };
   const text = withoutByteOrderMark(bytes.toString('utf8'));
   try {
     return { ok: true, value: JSON.parse(text) as unknown };
   } catch {
     return { ok: false, seen: seenText(text) };
   }
+}
+
+const quote = 0x22;
+const backslash = 0x5c;
+
+/** Looks at the bytes, brackets within texts left out; what is no JSON has some answer, too. */
+function isDeeperThan(bytes: Buffer, levels: number): boolean {
+  let depth = 0;
+  for (let at = 0; at < bytes.length; at += 1) {
+    const byte = bytes[at];
+    if (byte === quote) {
+      at += 1;
+      while (at < bytes.length && bytes[at] !== quote) at += bytes[at] === backslash ? 2 : 1;
+    } else if (byte === 0x5b || byte === 0x7b) {
+      depth += 1;
+      if (depth > levels) return true;
+    } else if (byte === 0x5d || byte === 0x7d) {
+      depth -= 1;
+    }
+  }
+  return false;
 }
 
 /** What a decoded body is, for the same sentence: `a JSON object with the keys a, b`. */

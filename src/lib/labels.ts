@@ -1,4 +1,7 @@
-import { found, isObject } from './found.ts';
+import { excerpt, found, isObject } from './found.ts';
+
+/** Far above what rules have, far below what would hurt: one alert must not fill a page of the table. */
+export const labelLimits = { entries: 1_000, nameLength: 1_024, valueLength: 65_536 };
 
 export type LabelsResult = { ok: true; labels: Record<string, string> } | { ok: false; reason: string };
 
@@ -20,6 +23,8 @@ export function readLabels(
   if (value === undefined || value === null) return { ok: true, labels: {} };
   if (!isObject(value))
     return { ok: false, reason: `${path}: expected an object of texts, found ${found(value)}` };
+  const excess = findExcess(value);
+  if (excess !== null) return { ok: false, reason: `${path}${excess}` };
   if (allSound(value)) return { ok: true, labels: value };
 
   const labels: Record<string, string> = {};
@@ -47,6 +52,24 @@ export function label(labels: Record<string, string>, name: string): string | un
   return Object.hasOwn(labels, name) ? labels[name] : undefined;
 }
 
+/** Where a map is larger than the limits, completing the path; null where it is not. */
+function findExcess(value: Record<string, unknown>): string | null {
+  let count = 0;
+  for (const name in value) {
+    count += 1;
+    if (name.length > labelLimits.nameLength) {
+      return `: a name has ${name.length} characters (${excerpt(name)}); at most ${labelLimits.nameLength} are taken`;
+    }
+    const text = value[name];
+    if (typeof text === 'string' && text.length > labelLimits.valueLength) {
+      return `.${name.toWellFormed()}: ${text.length} characters; at most ${labelLimits.valueLength} are taken`;
+    }
+  }
+  return count > labelLimits.entries
+    ? `: ${count} entries; at most ${labelLimits.entries} are taken`
+    : null;
+}
+
 /** The usual case, in which the decoded object can be kept as it is. */
 function allSound(value: Record<string, unknown>): value is Record<string, string> {
   for (const name in value) {
@@ -61,7 +84,8 @@ function asText(raw: unknown, nested: 'refuse' | 'as-text'): string | null {
   if (typeof raw === 'number' || typeof raw === 'boolean') return String(raw);
   if (nested === 'refuse') return null;
   try {
-    return JSON.stringify(raw);
+    const text = JSON.stringify(raw);
+    return text.length > labelLimits.valueLength ? null : text;
   } catch {
     return null; // nested deeper than the stack allows
   }

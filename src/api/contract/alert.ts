@@ -1,5 +1,16 @@
 import { z } from 'zod';
-import { anyOf, Id, ListedAction, PageQuery, Severity, Source, Status, Time } from './common.ts';
+import {
+  anyOf,
+  Id,
+  ListedAction,
+  NumberMap,
+  PageQuery,
+  Severity,
+  Source,
+  Status,
+  TextMap,
+  Time,
+} from './common.ts';
 
 export const AlertLinks = z.object({
   self: z.string(),
@@ -22,9 +33,9 @@ export const Alert = z.object({
   title: z.string(),
   description: z.string(),
   namespace: z.string().nullable(),
-  labels: z.record(z.string(), z.string()),
-  annotations: z.record(z.string(), z.string()),
-  values: z.record(z.string(), z.number()).nullable(),
+  labels: TextMap,
+  annotations: TextMap,
+  values: NumberMap.nullable(),
   stateReason: z.string().nullable(),
   incidentId: z.string().nullable(),
   traceId: z.string().nullable(),

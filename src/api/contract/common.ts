@@ -23,6 +23,18 @@ export const Problem = z.object({
 });
 export type Problem = z.infer<typeof Problem>;
 
+/**
+ * A map as we stored it, with names of the sender's choice: zod's records leave
+ * out one called `__proto__`.
+ */
+function mapOf<Value>(value: { type: 'string' | 'number' }): z.ZodType<Record<string, Value>> {
+  return z.unknown().meta({ type: 'object', additionalProperties: value }) as z.ZodType<
+    Record<string, Value>
+  >;
+}
+export const TextMap = mapOf<string>({ type: 'string' });
+export const NumberMap = mapOf<number>({ type: 'number' });
+
 /** `?severity=P0,P1`: any of them. */
 export function anyOf<Item extends z.ZodType<string, string>>(item: Item) {
   return z

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-import { excerpt } from '../../lib/found.ts';
+import { excerpt, found, isObject } from '../../lib/found.ts';
 import { meantField } from './field-names.ts';
 
 /**
@@ -8,25 +8,44 @@ import { meantField } from './field-names.ts';
  * write and far below what would hurt: they keep one request from filling the
  * table. Unknown fields are refused by name, because a mistyped `severty`
  * would otherwise quietly become P3.
- *
- * A label or annotation named `__proto__` is left out (zod drops it, and the
- * JSON parser of the HTTP server refuses it before that).
  */
 
 const mostLabels = 100;
 const longestName = 256;
 const longestValue = 16_384;
 
+/** Not a record of zod's: that leaves out a name such as `__proto__`, which is a name like any other. */
 const LabelMap = z
-  .record(
-    z.string().min(1).max(longestName),
-    z.union([z.string().max(longestValue), z.number(), z.boolean()], {
-      error: `Expected a text of at most ${longestValue} characters, a number or true/false.`,
-    }),
-  )
-  .refine((map) => Object.keys(map).length <= mostLabels, {
-    error: `At most ${mostLabels} entries are taken.`,
+  .unknown()
+  .superRefine((map, context) => {
+    for (const { path, message } of faultsOf(map)) context.addIssue({ code: 'custom', path, message });
+  })
+  .meta({
+    type: 'object',
+    maxProperties: mostLabels,
+    propertyNames: { minLength: 1, maxLength: longestName },
+    additionalProperties: {
+      anyOf: [{ type: 'string', maxLength: longestValue }, { type: 'number' }, { type: 'boolean' }],
+    },
+  }) as z.ZodType<Record<string, string | number | boolean>>;
+
+function faultsOf(map: unknown): { path: string[]; message: string }[] {
+  if (!isObject(map)) return [{ path: [], message: `Expected an object of texts, found ${found(map)}.` }];
+  const entries = Object.entries(map);
+  if (entries.length > mostLabels)
+    return [{ path: [], message: `At most ${mostLabels} entries are taken, found ${entries.length}.` }];
+  return entries.flatMap(([name, value]) => {
+    if (name === '') return [{ path: [], message: 'A name is empty.' }];
+    if (name.length > longestName)
+      return [{ path: [], message: `A name has ${name.length} characters, at most ${longestName} are taken.` }];
+    if (typeof value === 'string' && value.length > longestValue)
+      return [{ path: [name], message: `Too big: expected at most ${longestValue} characters.` }];
+    const isTaken = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+    return isTaken
+      ? []
+      : [{ path: [name], message: `Expected a text, a number or true/false, found ${found(value)}.` }];
   });
+}
 
 const Time = z.iso.datetime({
   offset: true,
