@@ -149,14 +149,10 @@ export async function buildServer(services: ApiServices, options: ServerOptions)
     await people.register(deliveryRoutes(services));
   });
   let document: string | null = null;
-  app.get(
-    '/api/v1/openapi.json',
-    { schema: { hide: true }, onRequest: holdOpenPages },
-    (_request, reply) => {
-      document ??= JSON.stringify(app.swagger());
-      return reply.type('application/json').send(document);
-    },
-  );
+  app.get('/api/v1/openapi.json', { schema: { hide: true }, onRequest: holdOpenPages }, (_request, reply) => {
+    document ??= JSON.stringify(app.swagger());
+    return reply.type('application/json').send(document);
+  });
   await app.ready();
   return app;
 }

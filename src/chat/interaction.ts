@@ -54,16 +54,16 @@ async function perform(
   const [alert] = isUuid(interaction.alertId) ? await findAlerts(deps.db, [interaction.alertId]) : [];
   if (alert === undefined) return tell(deps, interaction, 'This alert is not known here any more.', signal);
   if (interaction.kind === 'button' && interaction.actionId === 'alert_trace') return 'a link was opened';
-  // The dialog has to open within 3 s of the click, so nothing is asked before.
-  if (interaction.kind === 'button' && interaction.actionId === 'alert_add_note') {
-    return openNote(deps, interaction, alert, signal);
-  }
+  const opensNote = interaction.kind === 'button' && interaction.actionId === 'alert_add_note';
+  // The dialog has to open within 3 s of the click, so nothing is asked before, unless not everybody may have it.
+  if (opensNote && deps.unlinkedUsers === 'act') return openNote(deps, interaction, alert, signal);
   const person = await findPerson(deps.db, deps.desk, interaction, deps.clock.now(), signal);
   if (deps.unlinkedUsers === 'read' && person.email === null) {
     const text =
       'You can look, but not act: your Slack account has no e-mail address that links it to a person here.';
     return tell(deps, interaction, text, signal);
   }
+  if (opensNote) return openNote(deps, interaction, alert, signal);
   const actor = actorFor(person, interaction);
   if (interaction.kind === 'button' && interaction.actionId === 'alert_create_incident') {
     return createIncident(deps, interaction, alert, actor, signal);

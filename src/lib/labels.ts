@@ -65,9 +65,7 @@ function findExcess(value: Record<string, unknown>): string | null {
       return `.${name.toWellFormed()}: ${text.length} characters; at most ${labelLimits.valueLength} are taken`;
     }
   }
-  return count > labelLimits.entries
-    ? `: ${count} entries; at most ${labelLimits.entries} are taken`
-    : null;
+  return count > labelLimits.entries ? `: ${count} entries; at most ${labelLimits.entries} are taken` : null;
 }
 
 /** The usual case, in which the decoded object can be kept as it is. */

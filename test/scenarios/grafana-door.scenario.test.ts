@@ -119,7 +119,8 @@ describe("Grafana's door with tokens", () => {
     const slashed = await world.call('POST', `${door}/`, body('Trailing slash', 'd-slash'));
     expect(slashed).toMatchObject({ status: 200, body: { created: 1 } });
     const wrong = await world.call('GET', door);
-    expect(wrong.status).toBe(404);
+    expect(wrong.status).toBe(405);
+    expect(wrong.headers.get('allow')).toBe('POST, PUT');
     expect(wrong.headers.get('content-type')).toContain('application/problem+json');
   });
 

@@ -79,6 +79,7 @@ describe('a workspace set up by its operator', () => {
       'alert_escalate',
       'alert_create_incident',
       'alert_resolve',
+      'alert_add_note',
     ]) {
       expect(
         (
@@ -96,8 +97,9 @@ describe('a workspace set up by its operator', () => {
     expect(alert).toMatchObject({ status: 'firing', severity: 'P3', incidentId: null });
     expect(alert.actions.map((one: { action: string }) => one.action)).toEqual(['create']);
     const quiet = world.slack.ephemerals().filter((one) => one.userId === world.slack.user('ana').id);
-    expect(quiet).toHaveLength(4);
+    expect(quiet).toHaveLength(5);
     for (const one of quiet) expect(one.text).toContain('look, but not act');
+    expect(world.slack.calls('views.open')).toEqual([]);
   });
 
   it('links the trace where a viewer is configured', async () => {

@@ -37,7 +37,9 @@ function faultsOf(map: unknown): { path: string[]; message: string }[] {
   return entries.flatMap(([name, value]) => {
     if (name === '') return [{ path: [], message: 'A name is empty.' }];
     if (name.length > longestName)
-      return [{ path: [], message: `A name has ${name.length} characters, at most ${longestName} are taken.` }];
+      return [
+        { path: [], message: `A name has ${name.length} characters, at most ${longestName} are taken.` },
+      ];
     if (typeof value === 'string' && value.length > longestValue)
       return [{ path: [name], message: `Too big: expected at most ${longestValue} characters.` }];
     const isTaken = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
