@@ -258,6 +258,25 @@ describe('problems', () => {
       { path: 'server.trustedProxies[0]' },
     ],
     [
+      'an address with a password in it',
+      'jaeger: { queryUrl: "http://ana:s3cret@jaeger.example.com/" }',
+      {
+        path: 'jaeger.queryUrl',
+        found: '"http://***@jaeger.example.com/"',
+        allowed: 'an address without a user name and a password in it',
+      },
+    ],
+    [
+      'an address on which clouds give out credentials',
+      'opsgenie: { apiUrl: "http://169.254.169.254/latest" }',
+      { path: 'opsgenie.apiUrl', allowed: 'an address that is not link-local: those are never called' },
+    ],
+    [
+      'an address of another scheme',
+      'slack: { apiUrl: "file:///etc/passwd" }',
+      { path: 'slack.apiUrl', allowed: 'an address that begins with http:// or https://' },
+    ],
+    [
       'a template that is not there',
       'slack: { templateFile: no.yaml }',
       { path: 'slack.templateFile', found: /ENOENT/ },

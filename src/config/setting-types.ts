@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { isForbiddenHost } from '../lib/forbidden-address.ts';
 import { severities, sourceNames } from '../alerts/alert.ts';
 
 /** The kinds of values that settings are made of. Their JSON Schema is what a person is told to be allowed. */
@@ -16,10 +17,27 @@ export const Word = z.union([z.string().max(1_000), z.number(), z.boolean()]).tr
 
 export const Severity = z.enum(severities);
 
+/**
+ * An address that we call or that people open. Names and passwords have no place in
+ * it, as addresses are printed and logged; and link-local ones are where clouds give
+ * out credentials.
+ */
 export const WebUrl = z
   .url({ protocol: /^https?$/, hostname: /./ })
   .max(2_000)
+  .refine((text) => !hasCredentials(text), {
+    error: 'an address without a user name and a password in it',
+  })
+  .refine((text) => !isForbiddenHost(URL.parse(text)?.hostname ?? ''), {
+    error: 'an address that is not link-local: those are never called',
+  })
   .meta({ format: 'uri', pattern: '^https?://' });
+
+function hasCredentials(text: string): boolean {
+  const url = URL.parse(text);
+  // An address of another scheme is told to be wrong already.
+  return url !== null && url.protocol.startsWith('http') && (url.username !== '' || url.password !== '');
+}
 
 /** A channel's name or id. A name may leave the # out, which YAML takes for a comment when it is not quoted. */
 export const Channel = z

@@ -1,3 +1,7 @@
+import { Headers, Request, type Response } from 'undici';
+import { forbiddenAddress } from './forbidden-address.ts';
+import { outgoingFetch } from './outgoing.ts';
+
 /**
  * The one way out to JSON APIs over HTTP. Whatever the network or the other
  * side does becomes a value; retrying is the caller's decision.
@@ -57,7 +61,7 @@ export async function callJson(
   const within = AbortSignal.any([signal, timeout]);
   let received: HttpFailure['response'] = null;
   try {
-    const response = await fetch(prepared, { signal: within });
+    const response = await outgoingFetch(prepared, { signal: within });
     received = { status: response.status, headers: response.headers };
     const text = await readText(response, options.maxBodyBytes);
     if (text === null) {
@@ -89,7 +93,7 @@ function prepare(request: HttpRequest, options: HttpOptions): Request | null {
   try {
     const headers = new Headers({ accept: 'application/json', ...options.headers, ...request.headers });
     if (hasBody) headers.set('content-type', 'application/json');
-    return new Request(request.url, { method: request.method, headers, body, redirect: 'error' });
+    return new Request(request.url, { method: request.method, headers, body });
   } catch {
     return null;
   }
@@ -147,6 +151,7 @@ const neverConnected = new Set([
   'CERT_HAS_EXPIRED',
   'CERT_NOT_YET_VALID',
   'ERR_TLS_CERT_ALTNAME_INVALID',
+  forbiddenAddress,
 ]);
 
 function networkFailure(error: unknown, received: HttpFailure['response']): HttpFailure {

@@ -297,7 +297,7 @@ describe('the door', () => {
     expect(answer.body.rejected).toEqual([
       { index: 1, reason: 'alerts[1].labels.query: 65537 characters; at most 65536 are taken' },
       { index: 2, reason: expect.stringContaining('alerts[2].labels: a name has 1025 characters') },
-      { index: 3, reason: 'alerts[3].labels: 1001 entries; at most 1000 are taken' },
+      { index: 3, reason: 'alerts[3].labels: 1004 entries; at most 1000 are taken' },
     ]);
   });
 

@@ -1,4 +1,5 @@
 import { WebClient } from '@slack/web-api';
+import { outgoingFetch } from '../../lib/outgoing.ts';
 import type { NotifyFailure } from '../../notify/notifier.ts';
 import {
   failure,
@@ -67,7 +68,7 @@ export async function callSlack(
     logger: silent,
     fetch: async (input, init) => {
       const signals = [init?.signal, signal].filter((given) => given !== undefined && given !== null);
-      const response = await fetch(input, { ...init, signal: AbortSignal.any(signals) });
+      const response = await outgoingFetch(input, { ...init, signal: AbortSignal.any(signals) });
       if (response.status !== 200)
         refused = failureOfStatus(response.status, response.headers.get('retry-after'));
       const body = await readBounded(response, maxAnswerBytes);

@@ -6,7 +6,7 @@ import type { CardRenderer } from './card-renderer.ts';
 import { findPostedMessage } from './find-posted.ts';
 import { createMembership } from './membership.ts';
 import { noteModal } from './note-modal.ts';
-import { isLoopbackUrl, respondToUrl } from './response-url.ts';
+import { respondToUrl } from './response-url.ts';
 import { callSlack } from './slack-call.ts';
 import type { SlackAnswer, SlackConnection, SlackRequest } from './slack-call.ts';
 import { failure } from './slack-failure.ts';
@@ -79,8 +79,7 @@ export function createSlackNotifier(options: SlackNotifierOptions): SlackNotifie
     apiUrl: options.apiUrl,
     timeoutMs: options.timeoutMs ?? defaultTimeoutMs,
   };
-  const apiUrl = URL.parse(options.apiUrl);
-  const allowLoopback = apiUrl !== null && isLoopbackUrl(apiUrl);
+  const { apiUrl } = options;
   const call = (request: SlackRequest): Promise<SlackAnswer | NotifyFailure> =>
     callSlack(connection, request);
   const asMember = createMembership(connection);
@@ -166,7 +165,7 @@ export function createSlackNotifier(options: SlackNotifierOptions): SlackNotifie
         timeoutMs: Math.min(interactiveTimeoutMs, connection.timeoutMs),
       }),
 
-    respond: (responseUrl, text, signal) => respondToUrl({ responseUrl, text, allowLoopback }, signal),
+    respond: (responseUrl, text, signal) => respondToUrl({ responseUrl, text, apiUrl }, signal),
 
     openNoteModal: ({ triggerId, alertId, title, channelId, messageTs }, signal) =>
       done({

@@ -2,6 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Agent, buildConnector, ping, WebSocket } from 'undici';
+import { guardedConnect } from '../../lib/outgoing.ts';
 import { readSocketMessage, type SlackEnvelope } from './socket-messages.ts';
 
 export type ConnectionOptions = {
@@ -59,7 +60,11 @@ export class SocketConnection {
     ({ promise: this.leaving, resolve: this.#settleLeaving } = Promise.withResolvers<string>());
     ({ promise: this.ended, resolve: this.#settleEnded } = Promise.withResolvers<string>());
     // HTTP/2, which undici would offer, has no upgrade to a WebSocket at Slack.
-    const connect = buildConnector({ allowH2: false, timeout: options.helloTimeoutMs });
+    const connect = buildConnector({
+      ...guardedConnect,
+      allowH2: false,
+      timeout: options.helloTimeoutMs,
+    });
     this.#agent = new Agent({
       webSocket: { maxPayloadSize: maxMessageBytes },
       connect: (target, done) =>

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { NotifyFailure } from '../../notify/notifier.ts';
 import { backoffMs } from '../../lib/backoff.ts';
+import { isForbiddenHost } from '../../lib/forbidden-address.ts';
 import type { Log } from '../../observability/log.ts';
 import { callSlack } from './slack-call.ts';
 import { SocketConnection } from './socket-connection.ts';
@@ -204,7 +205,7 @@ class SocketSupervisor implements SlackSocket {
 /** Null unless it is encrypted; a sandbox without encryption may name an address like its own. */
 function socketUrl(given: unknown, apiUrl: string): string | null {
   const url = typeof given === 'string' ? URL.parse(given) : null;
-  if (url === null) return null;
+  if (url === null || isForbiddenHost(url.hostname)) return null;
   const isPlain = url.protocol === 'ws:' && URL.parse(apiUrl)?.protocol === 'http:';
   return url.protocol === 'wss:' || isPlain ? url.href : null;
 }
