@@ -13,6 +13,8 @@ export type HttpOptions = {
   maxBodyBytes: number;
   /** Sent with every call; may hold credentials, which appear in no outcome. */
   headers?: Record<string, string>;
+  /** Masked in whatever comes back: vendors quote requests, and what they say is logged and kept. */
+  secrets?: readonly string[];
 };
 
 export type HttpRequest = {
@@ -73,7 +75,7 @@ export async function callJson(
         received,
       );
     }
-    return parsed(text, received);
+    return parsed(masked(text, options.secrets ?? []), received);
   } catch (error) {
     if (signal.aborted)
       return failure('network', 'maybe', 'aborted', 'given up while waiting for the answer', received);
@@ -115,6 +117,11 @@ async function readText(response: Response, maxBodyBytes: number): Promise<strin
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
+}
+
+/** Before it is parsed, so that no part of the answer has to be thought of. */
+function masked(text: string, secrets: readonly string[]): string {
+  return secrets.reduce((rest, secret) => (secret === '' ? rest : rest.replaceAll(secret, '[secret]')), text);
 }
 
 function parsed(text: string, received: { status: number; headers: Headers }): HttpResult {

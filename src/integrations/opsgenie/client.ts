@@ -1,6 +1,6 @@
 import type { ProviderFailure } from '../../incidents/provider.ts';
 import { callJson, type HttpRequest, type HttpResponse } from '../../lib/http.ts';
-import { classifyFailure, classifyStatus, clipDetail } from './failure.ts';
+import { classifyFailure, classifyStatus } from './failure.ts';
 
 /** Opsgenie's HTTP conventions: base URL, key, and what a failure means. */
 export type OpsgenieClient = {
@@ -31,6 +31,7 @@ export function createOpsgenieClient(options: OpsgenieClientOptions): OpsgenieCl
     timeoutMs: options.timeoutMs,
     maxBodyBytes,
     headers: { authorization: `GenieKey ${options.apiKey}` },
+    secrets: [options.apiKey],
   };
   return {
     async call(method, path, json, signal) {
@@ -38,9 +39,7 @@ export function createOpsgenieClient(options: OpsgenieClientOptions): OpsgenieCl
       const result = await callJson(request, http, signal);
       if (!result.ok) return classifyFailure(result);
       if (result.status >= 200 && result.status < 300) return result;
-      const failure = classifyStatus(result.status, result.headers, result.body);
-      // A vendor that quotes the request back must not put the key into our log.
-      return { ...failure, detail: clipDetail(failure.detail.replaceAll(options.apiKey, '[key]')) };
+      return classifyStatus(result.status, result.headers, result.body);
     },
   };
 }
