@@ -57,7 +57,7 @@ export async function openHouses(stage: Stage, name: string, profileFolder: stri
 }
 
 /** Messages that wait for Slack's pace stay: they are no work until their time comes. */
-async function settle(reader: pg.Pool): Promise<void> {
+export async function settle(reader: pg.Pool): Promise<void> {
   const until = performance.now() + settleWithinMs;
   for (;;) {
     const { rows } = await reader.query<{ jobs: number }>(

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { post } from './call.ts';
 import { type Comparison, compare } from './figures.ts';
+import { paced } from './paced.ts';
 import { grafanaWebhook } from './payloads.ts';
 import { type Service, startService } from './service.ts';
 import type { Stage } from './stage.ts';
@@ -57,7 +59,7 @@ async function measure(
     sentAt.set(mark, epochMs());
     await post(`${service.url}/api/v1/webhooks/grafana`, body, service.headers);
   };
-  await paced(warmUpAlerts, toService);
+  await paced(warmUpAlerts, alertsPerSecond, toService);
   const [sample] = await acceptedOf(vendors, sentAt);
   if (sample === undefined) throw new Error('Slack has accepted nothing');
   sentAt.clear();
@@ -72,8 +74,8 @@ async function measure(
     directMs.push(performance.now() - startedAt);
   };
   await Promise.all([
-    paced(alertsPerSecond * seconds, (number) => toService(warmUpAlerts + number)),
-    sleep(500 / alertsPerSecond).then(() => paced(alertsPerSecond * seconds, toSlack)),
+    paced(alertsPerSecond * seconds, alertsPerSecond, (number) => toService(warmUpAlerts + number)),
+    sleep(500 / alertsPerSecond).then(() => paced(alertsPerSecond * seconds, alertsPerSecond, toSlack)),
   ]);
   const accepted = await acceptedOf(vendors, sentAt);
   const latenciesMs = accepted.flatMap((message) => {
@@ -102,30 +104,6 @@ function latencyFigures(latenciesMs: number[], directMs: number[]): Comparison[]
     ),
     at('p99', 250, `longest ${all.value.max.toFixed(1)} ms`),
   ];
-}
-
-/** At fixed times, whatever the answers take: a slow answer must not slow the questions. */
-async function paced(count: number, send: (number: number) => Promise<void>): Promise<void> {
-  const startedAt = performance.now();
-  const sent: Promise<void>[] = [];
-  for (let number = 0; number < count; number += 1) {
-    const dueMs = startedAt + (number * 1_000) / alertsPerSecond - performance.now();
-    if (dueMs > 0) await sleep(dueMs);
-    sent.push(send(number));
-  }
-  await Promise.all(sent);
-}
-
-async function post(url: string, body: Buffer, headers: Record<string, string>): Promise<void> {
-  const response = await fetch(url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json; charset=utf-8', ...headers },
-    body: new Uint8Array(body),
-    signal: AbortSignal.timeout(10_000),
-  });
-  const text = await response.text();
-  if (!response.ok || text.includes('"ok":false'))
-    throw new Error(`${url} answered ${response.status}: ${text}`);
 }
 
 function markIn(message: AcceptedPost): string | null {

@@ -58,27 +58,43 @@ function nextAlert(labels: Record<string, string> = {}): Alert {
   };
 }
 
-/** A webhook of Grafana's unified alerting with so many alerts. */
+/** A webhook of Grafana's unified alerting with so many new alerts. */
 export function grafanaWebhook(alertCount: number, labels: Record<string, string> = {}): Buffer {
-  const alerts = Array.from({ length: alertCount }, () => nextAlert(labels));
+  return grafanaGroup(Array.from({ length: alertCount }, () => grafanaAlert(labels)));
+}
+
+export type SentAlert = ReturnType<typeof grafanaAlert>;
+
+/** A new alert that fires, as it stands in Grafana's webhook; it can be sent again. */
+export function grafanaAlert(labels: Record<string, string> = {}) {
+  const alert = nextAlert(labels);
+  return {
+    status: 'firing',
+    labels: { ...alert.labels, grafana_folder: 'Production' },
+    annotations: alert.annotations,
+    startsAt: runStartedAt.toISOString(),
+    endsAt: '0001-01-01T00:00:00Z',
+    generatorURL: `https://grafana.example.org/alerting/grafana/rule-${alert.number % 50}/view?orgId=1`,
+    fingerprint: alert.fingerprint,
+    silenceURL: `https://grafana.example.org/alerting/silence/new?alertmanager=grafana&matcher=pod%3D${alert.labels['pod']}`,
+    dashboardURL: 'https://grafana.example.org/d/workloads?orgId=1',
+    panelURL: 'https://grafana.example.org/d/workloads?orgId=1&viewPanel=4',
+    values: { A: (alert.number % 97) + 3.4, C: 1 },
+    valueString: `[ var='A' labels={pod=${alert.labels['pod']}} value=${(alert.number % 97) + 3.4} ], [ var='C' labels={} value=1 ]`,
+    orgId: 1,
+  };
+}
+
+/** The same alert when it has ended. */
+export function grafanaResolve(alert: SentAlert): SentAlert {
+  return { ...alert, status: 'resolved', endsAt: new Date().toISOString() };
+}
+
+export function grafanaGroup(alerts: SentAlert[]): Buffer {
   return json({
     receiver: 'gomon',
     status: 'firing',
-    alerts: alerts.map((alert) => ({
-      status: 'firing',
-      labels: { ...alert.labels, grafana_folder: 'Production' },
-      annotations: alert.annotations,
-      startsAt: runStartedAt.toISOString(),
-      endsAt: '0001-01-01T00:00:00Z',
-      generatorURL: `https://grafana.example.org/alerting/grafana/rule-${alert.number % 50}/view?orgId=1`,
-      fingerprint: alert.fingerprint,
-      silenceURL: `https://grafana.example.org/alerting/silence/new?alertmanager=grafana&matcher=pod%3D${alert.labels['pod']}`,
-      dashboardURL: 'https://grafana.example.org/d/workloads?orgId=1',
-      panelURL: 'https://grafana.example.org/d/workloads?orgId=1&viewPanel=4',
-      values: { A: (alert.number % 97) + 3.4, C: 1 },
-      valueString: `[ var='A' labels={pod=${alert.labels['pod']}} value=${(alert.number % 97) + 3.4} ], [ var='C' labels={} value=1 ]`,
-      orgId: 1,
-    })),
+    alerts,
     groupLabels: {},
     commonLabels: { cluster: 'eu-central-1a' },
     commonAnnotations: {},
@@ -87,7 +103,7 @@ export function grafanaWebhook(alertCount: number, labels: Record<string, string
     groupKey: '{}:{}',
     truncatedAlerts: 0,
     orgId: 1,
-    title: `[FIRING:${alertCount}] Production`,
+    title: `[FIRING:${alerts.length}] Production`,
     state: 'alerting',
     message: '',
   });

@@ -4,31 +4,42 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Comparison, table } from './figures.ts';
-import { measureLatency } from './notification-latency.ts';
-import { measureSinglePosts } from './single-posts.ts';
+import { parts } from './parts.ts';
 import { openStage } from './stage.ts';
-import { measureWebhooks } from './webhooks.ts';
 
 /**
- * `npm run bench [-- a b c] [--profile]`: durable alerts per second (a), requests
- * per second (b), time to Slack (c). Each figure is taken in turns with its
- * reference on the same machine in the same minutes, because a number alone says
- * more about the machine than about us.
+ * `npm run bench [-- a b c …] [--minutes N] [--profile]`: the parts that are named,
+ * or all. Each figure is taken in turns with its reference on the same machine in
+ * the same minutes, or beside what is aimed at, because a number alone says more
+ * about the machine than about us.
  */
 
 const results = fileURLToPath(new URL('./results/', import.meta.url));
-const parts = ['a', 'b', 'c'];
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { profile: { type: 'boolean', default: false } },
+  options: {
+    profile: { type: 'boolean', default: false },
+    minutes: { type: 'string', default: '10' },
+    help: { type: 'boolean', default: false },
+  },
 });
-const unknown = positionals.filter((part) => !parts.includes(part));
-if (unknown.length > 0) {
-  console.error(`bench: there is no part ${unknown.join(', ')}; there are ${parts.join(', ')}.`);
+const listed = parts.map(({ letter, title }) => `  ${letter}  ${title}`).join('\n');
+if (values.help) {
+  console.log(`npm run bench [-- LETTER …] [--minutes N] [--profile]\n${listed}`);
+  process.exit(0);
+}
+const unknown = positionals.filter((letter) => parts.every((part) => part.letter !== letter));
+const soakMinutes = Number(values.minutes);
+if (unknown.length > 0 || !(soakMinutes > 0)) {
+  console.error(
+    unknown.length > 0
+      ? `bench: there is no part ${unknown.join(', ')}; there are\n${listed}`
+      : `bench: --minutes ${values.minutes} is no number above 0.`,
+  );
   process.exit(2);
 }
-const chosen = positionals.length === 0 ? parts : positionals;
+const chosen = parts.filter(({ letter }) => positionals.length === 0 || positionals.includes(letter));
 const startedAt = new Date();
 const name = startedAt.toISOString().replaceAll(/[-:]|\.\d+/g, '');
 const profileFolder = values.profile ? path.join(results, name) : null;
@@ -63,14 +74,9 @@ try {
   );
   if (loadBefore > cpus().length / 2)
     console.log(`Something else is running (load ${loadBefore.toFixed(1)}): the figures may be low.\n`);
-  const measurements: Record<string, () => Promise<Comparison[]>> = {
-    a: () => measureWebhooks(stage, profileFolder),
-    b: () => measureSinglePosts(stage, process.env['ALERTMANAGER_BIN'] || null, profileFolder),
-    c: () => measureLatency(stage, profileFolder),
-  };
-  for (const part of parts) {
-    if (!chosen.includes(part)) continue;
-    const measured = (await measurements[part]?.()) ?? [];
+  const alertmanagerBinary = process.env['ALERTMANAGER_BIN'] || null;
+  for (const part of chosen) {
+    const measured = await part.measure({ stage, profileFolder, alertmanagerBinary, soakMinutes });
     comparisons.push(...measured);
     console.log(`${table(measured)}\n`);
   }

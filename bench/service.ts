@@ -12,6 +12,7 @@ export type Service = {
   url: string;
   /** For requests that carry alerts. */
   headers: Record<string, string>;
+  pid: number;
   stop(): Promise<void>;
 };
 
@@ -72,7 +73,12 @@ export async function startService(options: {
     },
   );
   const url = await readyUrl(tied(child));
-  return { url, headers: { authorization: `Bearer ${token}` }, stop: () => stopChild(child) };
+  return {
+    url,
+    headers: { authorization: `Bearer ${token}` },
+    pid: child.pid ?? 0,
+    stop: () => stopChild(child),
+  };
 }
 
 /** The service says in its log where it listens; the last lines are shown when it does not come that far. */

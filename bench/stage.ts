@@ -12,8 +12,8 @@ export type Stage = {
   postgres: Record<string, string>;
   /** What one commit of one small row costs here, one after the other, in milliseconds. */
   commitMs: Spread;
-  /** A new, empty database. */
-  createDatabase(name: string): Promise<string>;
+  /** A new database: empty, or a copy of another that nobody uses. */
+  createDatabase(name: string, template?: string): Promise<string>;
   close(): Promise<void>;
 };
 
@@ -39,8 +39,10 @@ export async function openStage(): Promise<Stage> {
         folder,
         postgres: await settingsOf(admin),
         commitMs: await probeCommits(admin),
-        async createDatabase(name) {
-          await admin.query(`CREATE DATABASE ${admin.escapeIdentifier(name)}`);
+        async createDatabase(name, template = 'template1') {
+          await admin.query(
+            `CREATE DATABASE ${admin.escapeIdentifier(name)} TEMPLATE ${admin.escapeIdentifier(template)}`,
+          );
           const url = new URL(database.url);
           url.pathname = `/${name}`;
           return url.href;

@@ -25,6 +25,11 @@ function slackSigned(body: string, nowMs = Date.now()): Record<string, string> {
   };
 }
 
+/** By name; `toEqual` does not see a property that is called `__proto__`. */
+function sorted(map: unknown): [name: string, value: unknown][] {
+  return Object.entries(map as object).toSorted(([one], [other]) => (one < other ? -1 : 1));
+}
+
 function expectProblem(answer: Answer, status: number): void {
   expect(answer.status, answer.text).toBe(status);
   expect(answer.headers.get('content-type')).toContain('application/problem+json');
@@ -262,17 +267,13 @@ describe('the door', () => {
     );
     const [{ id }] = answer.body.results;
     const alert = await world.call('GET', `/api/v1/alerts/${id}`);
-    const entries = [
-      ['__proto__', 'p'],
-      ['a', 'b'],
-      ['constructor', 'c'],
-      ['toString', 't'],
-    ];
+    const labelled: unknown = JSON.parse(labels);
+    expect(Object.keys(alert.body.labels)).toContain('__proto__');
     for (const map of [alert.body.labels, alert.body.annotations])
-      expect(Object.entries(map).toSorted()).toEqual(entries);
+      expect(JSON.stringify(sorted(map))).toBe(JSON.stringify(sorted(labelled)));
     const list = await world.call('GET', '/api/v1/alerts?label.__proto__=p');
     expect(list.body.items).toHaveLength(1);
-    expect(Object.entries(list.body.items[0].labels).toSorted()).toEqual(entries);
+    expect(JSON.stringify(sorted(list.body.items[0].labels))).toBe(JSON.stringify(sorted(labelled)));
   });
 
   it('refuses one alert that is too large by name, and keeps the others', async () => {
