@@ -28,4 +28,14 @@ describe('RateLimiter', () => {
     expect(limiter.take('a', 10_000)).toBe(0);
     expect(limiter.take('a', 5_000)).toBe(1_000);
   });
+
+  it('remembers no more keys than it may, and forgets the one that was quiet longest', () => {
+    const limiter = new RateLimiter({ requestsPerSecond: 1, burst: 1 }, 3);
+    for (const key of ['a', 'b', 'c', 'a', 'd']) limiter.take(key, 0);
+    expect(limiter.size).toBe(3);
+    expect(limiter.take('a', 0)).toBe(1_000);
+    expect(limiter.take('b', 0)).toBe(0);
+    for (let index = 0; index < 10_000; index += 1) limiter.take(`flood-${index}`, 0);
+    expect(limiter.size).toBe(3);
+  });
 });
