@@ -141,7 +141,7 @@ function summed(samples: Sample[], answerMs: number[], minutes: number): Compari
     compare('h  memory of the service', 'MB', memory, null),
     compare('h  its growth', 'MB/min', [grown], null, {
       // One part in a hundred a minute is what a heap breathes.
-      target: { valueAtMost: median / 100 },
+      target: { valueAtMost: Math.round(median) / 100 },
       remark: `over ${(minutes * (1 - warmUpShare)).toFixed(1)} minutes: ${flatness(grown * minutes * (1 - warmUpShare), median)}`,
     }),
     compare(

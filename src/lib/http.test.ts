@@ -68,6 +68,19 @@ describe('callJson', () => {
     expect(await get(url)).toMatchObject({ ok: true, status: 500, body: { message: 'x' } });
   });
 
+  it('masks secrets in whatever comes back', async () => {
+    const url = await listen((request, response) =>
+      response.end(JSON.stringify({ said: request.headers.authorization })),
+    );
+    const result = await get(url, { secrets: [key, ''] });
+    expect(result).toMatchObject({ ok: true, body: { said: 'GenieKey [secret]' } });
+  });
+
+  it('calls no link-local address', async () => {
+    const result = await get('http://169.254.169.254/latest/meta-data/');
+    expect(result).toMatchObject({ ok: false, applied: 'no', code: 'ERR_FORBIDDEN_ADDRESS' });
+  });
+
   it('takes an empty body as null', async () => {
     const url = await listen((_request, response) => response.writeHead(204).end());
     expect(await get(url)).toMatchObject({ ok: true, status: 204, body: null });

@@ -54,3 +54,20 @@ describe('parseJsonBody', () => {
     expect(seenJson(value)).toBe(expected);
   });
 });
+
+describe('the depth of a body', () => {
+  const nested = (levels: number): Buffer => Buffer.from(`${'['.repeat(levels)}${']'.repeat(levels)}`);
+  it('may be a hundred levels, and no more', () => {
+    expect(parseJsonBody(nested(100)).ok).toBe(true);
+    expect(parseJsonBody(nested(101))).toEqual({
+      ok: false,
+      seen: 'JSON nested deeper than the 100 levels that are taken',
+    });
+    expect(parseJsonBody(nested(1_000_000)).ok).toBe(false);
+  });
+
+  it('does not count brackets in texts', () => {
+    const text = `${'[{'.repeat(200)}\\"${'['.repeat(200)}`;
+    expect(parseJsonBody(Buffer.from(JSON.stringify({ text, [text]: 1 })))).toMatchObject({ ok: true });
+  });
+});
