@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isForbiddenHost } from '../lib/forbidden-address.ts';
 import type { Problem } from './problem.ts';
 
 /** Everything that must not be printed. Null or empty: not set, and what needs it is off. */
@@ -176,12 +177,11 @@ function fileOf(reference: string, folder: string): string {
   return path.resolve(folder, reference.slice('file:'.length));
 }
 
-/** With credentials of its own `fetch` would refuse it. */
+/** With credentials of its own `fetch` would refuse it, and link-local addresses are never called. */
 function isWebUrl(text: string): boolean {
   const url = URL.parse(text);
-  return (
-    url !== null && ['http:', 'https:'].includes(url.protocol) && url.username === '' && url.password === ''
-  );
+  if (url === null || isForbiddenHost(url.hostname)) return false;
+  return ['http:', 'https:'].includes(url.protocol) && url.username === '' && url.password === '';
 }
 
 function isPostgresUrl(text: string): boolean {

@@ -25,6 +25,8 @@ const marks: Record<string, string> = {
   OPSGENIE_API_KEY: 'MARK-opsgenie-key-0123-4567',
   OPSGENIE_WEBHOOK_SECRET: 'MARK-opsgenie-hook-0123-4567',
 };
+/** In the address of the webhook that stands in for Slack. */
+const webhookPath = 'MARK-fallback-0123456789';
 const databasePassword = 'MARK-database-0123456789';
 const admin = { authorization: `Bearer ${marks['GOMON_ADMIN_TOKEN']}` };
 
@@ -32,6 +34,7 @@ const admin = { authorization: `Bearer ${marks['GOMON_ADMIN_TOKEN']}` };
 const traces: string[] = [
   ...Object.values(marks).flatMap((value) => value.split(',')),
   databasePassword,
+  webhookPath,
 ].flatMap((secret) => [
   secret,
   // In the middle of a longer text its base64 begins at one of three places.
@@ -126,7 +129,12 @@ describe('secrets', () => {
     folder = await mkdtemp(path.join(tmpdir(), 'gomon-secrets-'));
     vendor = await setTrap((request, response, body) => mood(request, response, body));
     world = await startWorld({
-      env: { ...marks, SLACK_API_URL: `${vendor.url}/api/`, OPSGENIE_API_URL: `${vendor.url}/opsgenie` },
+      env: {
+        ...marks,
+        GOMON_FALLBACK_WEBHOOK_URL: `${vendor.url}/hook/${webhookPath}`,
+        SLACK_API_URL: `${vendor.url}/api/`,
+        OPSGENIE_API_URL: `${vendor.url}/opsgenie`,
+      },
     });
   });
   afterAll(async () => {
@@ -136,13 +144,14 @@ describe('secrets', () => {
   });
 
   it('have a mark each', () => {
-    const marked = [...Object.keys(marks), 'DATABASE_URL'].toSorted();
+    const marked = [...Object.keys(marks), 'DATABASE_URL', 'GOMON_FALLBACK_WEBHOOK_URL'].toSorted();
     expect(secretNames.map((name) => secretPlaces[name].variable).toSorted()).toEqual(marked);
   });
 
   it.each(Object.keys(moods))('are not given away by a vendor that %s', async (name) => {
     mood = moods[name] ?? mood;
     const isSlack = (one: string): boolean => one.startsWith('POST /api/');
+    const isProvider = (one: string): boolean => one.includes(' /opsgenie/');
     const before = vendor.asked.length;
     const title = `Alert while a vendor ${name}`;
     const answer = await world.call('POST', '/api/v1/alerts', { title, severity: 'P0' }, admin);
@@ -152,7 +161,7 @@ describe('secrets', () => {
         async () => {
           await world.advance(61_000);
           const asked = vendor.asked.slice(before);
-          return asked.some(isSlack) && asked.some((one) => !isSlack(one));
+          return asked.some(isSlack) && asked.some(isProvider);
         },
         { timeout: 15_000, interval: 50 },
       )
@@ -259,7 +268,10 @@ describe('secrets', () => {
       ...marks,
       DATABASE_URL: `postgresql://gomon:${databasePassword}@127.0.0.1:1/gomon?password=${databasePassword}`,
     };
-    const loaded = await loadConfig({ env, cwd: folder });
+    const loaded = await loadConfig({
+      env: { ...env, GOMON_FALLBACK_WEBHOOK_URL: `https://example.com/${webhookPath}` },
+      cwd: folder,
+    });
     if (!loaded.ok) throw new Error(checkReport(loaded.problems));
     expectClean('the settings in force', effectiveSettings(loaded.config));
     const file = path.join(folder, 'clear.yaml');
