@@ -114,6 +114,8 @@ export class KubernetesConnection {
     try {
       const sent = await this.#send(call, 'watch', over, AbortSignal.any([signal, late.signal]));
       if (!sent.ok) return sent;
+      // It may break before anybody reads it.
+      sent.response.body.on('error', () => undefined);
       return { ok: true, body: sent.response.body, suspect: () => this.#suspect(over) };
     } catch (error) {
       if (signal.aborted) return failure('aborted', 'aborted', 'given up');

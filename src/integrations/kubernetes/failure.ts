@@ -30,6 +30,8 @@ export type KubeFailure = {
   detail: string;
   /** What the server asked for; null where it did not. */
   retryAfterMs: number | null;
+  /** What came with a status that is no success, for those who know how to read it; never shown. */
+  body?: string;
 };
 
 export function failure(
@@ -62,7 +64,7 @@ export function answerFailure(
   now: Date,
 ): KubeFailure {
   const told = readStatus(body);
-  return statusFailure({ ...told, code: status }, retryAfterMs(retryAfter, now));
+  return { ...statusFailure({ ...told, code: status }, retryAfterMs(retryAfter, now)), body };
 }
 
 /** The same for an `ERROR` that arrives within a watch. */

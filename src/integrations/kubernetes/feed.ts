@@ -8,6 +8,8 @@ export interface Feed {
   /** Null: the whole cluster. */
   readonly namespace: string | null;
   readonly objects: ReadonlyMap<string, KubeObject>;
+  /** Another one after every change of `objects`. */
+  readonly revision: number;
   freshness(): Freshness;
   start(): void;
   stop(): Promise<void>;

@@ -17,6 +17,7 @@ export class ObjectCache {
   readonly #options: CacheOptions;
   #objects = new Map<string, KubeObject>();
   #newestEventMs: number;
+  #revision = 0;
 
   constructor(options: CacheOptions) {
     this.#options = options;
@@ -25,6 +26,11 @@ export class ObjectCache {
 
   get objects(): ReadonlyMap<string, KubeObject> {
     return this.#objects;
+  }
+
+  /** Another one after every change. */
+  get revision(): number {
+    return this.#revision;
   }
 
   get isFull(): boolean {
@@ -46,6 +52,7 @@ export class ObjectCache {
   replace(staged: Map<string, KubeObject>): ClusterChange[] {
     const before = this.#objects;
     this.#objects = staged;
+    this.#revision += 1;
     this.#forgetOldest();
     const { resource } = this.#options.type;
     const changes: ClusterChange[] = [];
@@ -76,12 +83,14 @@ export class ObjectCache {
     if (type === 'DELETED') {
       if (old === undefined || old.metadata.uid !== object.metadata.uid) return [];
       this.#objects.delete(key);
+      this.#revision += 1;
       return [{ resource, type: 'deleted', object, old }];
     }
     if (old !== undefined && isSame(old, object)) return [];
     // Deleted first, so that the order in the map is that of the last change.
     if (this.#options.overflow === 'forget-oldest') this.#objects.delete(key);
     this.#objects.set(key, object);
+    this.#revision += 1;
     this.#forgetOldest();
     this.#noteEvent(object);
     if (old === undefined) return [{ resource, type: 'added', object }];

@@ -5,7 +5,6 @@ import { type Feed, type FeedDeps, FeedLife } from './feed.ts';
 import { listPages } from './list-pages.ts';
 import { ObjectCache } from './object-cache.ts';
 import { collectionPath, metadataAccept, type ResourceType } from './resources.ts';
-import { jitteredMs } from './times.ts';
 import { WatchLines } from './watch-lines.ts';
 
 export type ReflectorOptions = FeedDeps & {
@@ -61,6 +60,10 @@ export class Reflector implements Feed {
     return this.#cache.objects;
   }
 
+  get revision(): number {
+    return this.#cache.revision;
+  }
+
   freshness(): Freshness {
     return this.#life.freshness();
   }
@@ -85,7 +88,7 @@ export class Reflector implements Feed {
     }
     const ended = await this.#watch(signal);
     if (signal.aborted) return 0;
-    const { times, random } = this.#options;
+    const { times } = this.#options;
     switch (ended.how) {
       case 'closed':
         if (ended.livedMs >= times.soundMs) {
@@ -99,20 +102,18 @@ export class Reflector implements Feed {
           failure('timeout', 'silent', `nothing came over the watch for ${times.silenceMs} ms`),
         );
       case 'failed':
-        if (ended.failure.kind !== 'expired') return this.#failed(ended.failure);
-        this.#version = null;
-        this.#life.relisting();
-        // The first time it is ordinary: the server forgot the version.
-        return this.#life.attempts === 0
-          ? this.#expired()
-          : Math.max(this.#failed(ended.failure), jitteredMs(0, [0, times.relistMs], random));
+        return ended.failure.kind === 'expired' ? this.#expired(ended.failure) : this.#failed(ended.failure);
     }
   }
 
-  #expired(): number {
+  /** The server forgot the version: ordinary, and everybody lists anew at the same time. Again and again it is a failure like others. */
+  #expired(reason: KubeFailure): number {
     const { times, random } = this.#options;
-    this.#life.failed(failure('expired', 'Expired', 'the version we watched from is too old; listing anew'));
-    return Math.round(random() * times.relistMs);
+    const isOrdinary = this.#life.attempts === 0;
+    this.#version = null;
+    this.#life.relisting();
+    const waitMs = this.#failed(reason);
+    return isOrdinary ? Math.round(random() * times.relistMs) : waitMs;
   }
 
   #failed(reason: KubeFailure): number {
