@@ -51,7 +51,13 @@ export function readyzPoll(connection: KubernetesConnection, now: () => Date): P
   let failingSince: string | null = null;
   return async (found, signal) => {
     const answer = await connection.call(
-      { path: '/readyz', query: { verbose: true }, accept: '*/*', timeoutMs: 5_000, maxBodyBytes: 1024 * 1024 },
+      {
+        path: '/readyz',
+        query: { verbose: true },
+        accept: '*/*',
+        timeoutMs: 5_000,
+        maxBodyBytes: 1024 * 1024,
+      },
       signal,
     );
     const checkedAt = now().toISOString();

@@ -90,8 +90,7 @@ export class KubernetesConnection {
       const sent = await this.#send(call, 'call', over, within);
       if (!sent.ok) return sent;
       const text = await readText(sent.response.body, call.maxBodyBytes ?? defaultMaxBodyBytes);
-      if (text === null)
-        return failure('too-large', 'too-large', 'the answer of the API server is too long');
+      if (text === null) return failure('too-large', 'too-large', 'the answer of the API server is too long');
       return { ok: true, status: sent.response.statusCode, text };
     } catch (error) {
       if (signal.aborted) return failure('aborted', 'aborted', 'given up');
@@ -121,11 +120,7 @@ export class KubernetesConnection {
       if (signal.aborted) return failure('aborted', 'aborted', 'given up');
       if (!late.signal.aborted) return networkFailure(error);
       this.#suspect(over);
-      return failure(
-        'timeout',
-        'timeout',
-        `the API server opened no watch within ${call.timeoutMs} ms`,
-      );
+      return failure('timeout', 'timeout', `the API server opened no watch within ${call.timeoutMs} ms`);
     } finally {
       clearTimeout(timer);
     }
@@ -246,7 +241,11 @@ export class KubernetesConnection {
         generation,
       };
     } catch (error) {
-      return failure('credentials', codeOf(error), `no credentials from ${this.source.name}: ${reasonOf(error)}`);
+      return failure(
+        'credentials',
+        codeOf(error),
+        `no credentials from ${this.source.name}: ${reasonOf(error)}`,
+      );
     }
   }
 }

@@ -29,7 +29,9 @@ export type ClusterSource = {
 };
 
 export type ChosenCluster =
-  { is: 'chosen'; source: ClusterSource } | { is: 'off'; reason: string } | { is: 'wrong'; reason: string };
+  | { is: 'chosen'; source: ClusterSource }
+  | { is: 'off'; reason: string }
+  | { is: 'wrong'; reason: string };
 
 const serviceAccount = '/var/run/secrets/kubernetes.io/serviceaccount';
 
@@ -77,7 +79,8 @@ function fromUrl(choice: ClusterChoice): ChosenCluster {
     source: {
       kind: 'url',
       name: 'kubernetes.apiUrl',
-      load: () => loaded(
+      load: () =>
+        loaded(
           { name: 'url', server, skipTLSVerify: false, ...(caFile !== null && { caFile }) },
           { name: 'token', token },
         ),
@@ -212,5 +215,10 @@ function homeFile(choice: ClusterChoice): string {
 }
 
 function names(list: readonly { name: string }[]): string {
-  return list.map(({ name }) => `"${name}"`).slice(0, 20).join(', ') || 'none';
+  return (
+    list
+      .map(({ name }) => `"${name}"`)
+      .slice(0, 20)
+      .join(', ') || 'none'
+  );
 }

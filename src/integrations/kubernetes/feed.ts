@@ -105,19 +105,13 @@ export class FeedLife {
     this.#heardAt = this.#deps.now();
   }
 
-  listing(): void {
-    // What went on streaming while it is listed anew is told by `backoff` and by its age.
-    if (this.#state !== 'streaming') this.#state = 'listing';
-  }
-
   /** Everything is known again. */
   fresh(): void {
     const wasFresh = this.#state === 'streaming';
     this.#state = 'streaming';
     this.#detail = null;
     this.#offRounds = 0;
-    if (!wasFresh)
-      this.#observe({ kind: 'fresh', resource: this.#resource, namespace: this.#namespace });
+    if (!wasFresh) this.#observe({ kind: 'fresh', resource: this.#resource, namespace: this.#namespace });
   }
 
   /** It went well for long enough: the next failure is the first one. */
@@ -128,7 +122,8 @@ export class FeedLife {
   /** Notes a failure. @returns how long to wait, ms. */
   failed(failure: KubeFailure): number {
     const { times, random } = this.#deps;
-    if (failure.kind === 'forbidden' || failure.kind === 'absent') return this.#off(failure.kind, failure.detail);
+    if (failure.kind === 'forbidden' || failure.kind === 'absent')
+      return this.#off(failure.kind, failure.detail);
     const attempts = this.#attempts;
     this.#attempts += 1;
     this.#state = 'backoff';

@@ -63,7 +63,9 @@ const reachableMs = 90_000;
 export function createKubernetesWatch(options: KubernetesWatchOptions): KubernetesWatch {
   const { connection, clock = systemClock, random = Math.random } = options;
   const times: WatchTimes = { ...watchTimes, ...options.times };
-  const namespaces: (string | null)[] = options.namespaces.includes('*') ? [null] : [...new Set(options.namespaces)];
+  const namespaces: (string | null)[] = options.namespaces.includes('*')
+    ? [null]
+    : [...new Set(options.namespaces)];
   const store = new ClusterStore(() => connection.skewMs);
   const once = tellOnce(options.observe ?? (() => undefined));
   const deps: FeedDeps = {
@@ -86,7 +88,8 @@ export function createKubernetesWatch(options: KubernetesWatchOptions): Kubernet
       ...(options.maxObjects !== undefined && { maxObjects: options.maxObjects }),
     });
   for (const type of watchedTypes) {
-    for (const namespace of type.scope === 'cluster' ? [null] : namespaces) store.add(reflect(type, namespace));
+    for (const namespace of type.scope === 'cluster' ? [null] : namespaces)
+      store.add(reflect(type, namespace));
     // Events about nodes have no namespace of their own: they stand in this one.
     if (type.resource === 'events' && !namespaces.includes(null) && !namespaces.includes('default'))
       store.add(reflect(type, 'default', 'involvedObject.kind=Node'));

@@ -35,13 +35,7 @@ const rules: readonly [pattern: RegExp, replacement: string][] = [
     ),
     `$1${mask}`,
   ],
-  [
-    new RegExp(
-      `(--${secretName}\\s{1,5})(?![-*])[^\\s,;&"']+`,
-      'gi',
-    ),
-    `$1${mask}`,
-  ],
+  [new RegExp(`(--${secretName}\\s{1,5})(?![-*])[^\\s,;&"']+`, 'gi'), `$1${mask}`],
   // Tokens that are known by their look.
   [/\beyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*)?/g, mask],
   [/\bx(?:ox[abeoprs]|app)-[\w-]{8,}/g, mask],

@@ -50,7 +50,11 @@ const concurrency = 4;
 /** All rights that are used, in the namespaces (null: everywhere). */
 export function usedRights(namespaces: readonly (string | null)[]): Right[] {
   const rights: Right[] = [];
-  const add = (type: ResourceType, verbs: readonly Right['verb'][], where: readonly (string | null)[]): void => {
+  const add = (
+    type: ResourceType,
+    verbs: readonly Right['verb'][],
+    where: readonly (string | null)[],
+  ): void => {
     for (const namespace of where) {
       for (const verb of verbs)
         rights.push({
@@ -179,7 +183,8 @@ async function isAllowed(
 function summed(denied: readonly Right[]): MissingRight[] {
   const lines = new Map<string, MissingRight>();
   for (const right of denied) {
-    const resource = right.subresource === undefined ? right.resource : `${right.resource}/${right.subresource}`;
+    const resource =
+      right.subresource === undefined ? right.resource : `${right.resource}/${right.subresource}`;
     const key = `${resource}\n${right.serves}`;
     const line = lines.get(key) ?? {
       resource,

@@ -116,10 +116,7 @@ export function namesPoll(
   return async (found, signal) => {
     const answers = await Promise.all(
       names.map((name) =>
-        connection.call(
-          { path: `${collectionPath(type, namespace)}/${encodeURIComponent(name)}` },
-          signal,
-        ),
+        connection.call({ path: `${collectionPath(type, namespace)}/${encodeURIComponent(name)}` }, signal),
       ),
     );
     for (const answer of answers) {

@@ -128,7 +128,6 @@ export class Reflector implements Feed {
   /** Null: everything is known; otherwise how long to wait. */
   async #list(signal: AbortSignal): Promise<number | null> {
     const { connection, type, fieldSelector, times } = this.#options;
-    this.#life.listing();
     const staged = new Map<string, KubeObject>();
     let fits = true;
     let isShort = true;
@@ -247,7 +246,9 @@ function readEvent(line: string): { type: string; object: object } | null {
     const parsed: unknown = JSON.parse(line);
     if (typeof parsed !== 'object' || parsed === null) return null;
     const { type, object } = parsed as Record<string, unknown>;
-    return typeof type === 'string' && typeof object === 'object' && object !== null ? { type, object } : null;
+    return typeof type === 'string' && typeof object === 'object' && object !== null
+      ? { type, object }
+      : null;
   } catch {
     return null;
   }
