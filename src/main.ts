@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
+import { addClusterCommands } from './commands/cluster.ts';
 import { addConfigCommands } from './commands/config.ts';
 import { addDatabaseCommands } from './commands/database.ts';
 import { addSendCommand } from './commands/send.ts';
@@ -20,6 +21,7 @@ addDatabaseCommands(program);
 addConfigCommands(program);
 addTokenCommands(program);
 addSlackCommands(program);
+addClusterCommands(program);
 addSendCommand(program);
 
 try {

@@ -19,13 +19,16 @@ export type KubeObject = {
   status?: Record<string, unknown>;
   [field: string]: unknown;
 };
+
 /** Plural resource names as in URLs, with the group where it is not core: "pods", "deployments.apps", "leases.coordination.k8s.io", "pods.metrics.k8s.io". */
 export type Resource = string;
+
 export type Freshness = {
   state: 'listing' | 'streaming' | 'backoff' | 'forbidden' | 'absent' | 'stopped';
   heardAt: Date | null;
   detail?: string;
 };
+
 /** What is known of the cluster now; answers from memory. */
 export interface ClusterView {
   list(resource: Resource, namespace?: string): readonly KubeObject[];
@@ -34,6 +37,7 @@ export interface ClusterView {
   /** Difference of the API server's clock to ours, ms. */
   readonly serverSkewMs: number;
 }
+
 export type ClusterChange = {
   resource: Resource;
   type: 'added' | 'modified' | 'deleted';

@@ -163,10 +163,28 @@ const Jaeger = z.strictObject({
 });
 
 const Kubernetes = z.strictObject({
-  mode: z.enum(['auto', 'off']).default('auto').describe('off: never look for a cluster. GOMON_KUBERNETES.'),
+  mode: z
+    .enum(['auto', 'in-cluster', 'kubeconfig', 'url', 'off'])
+    .default('auto')
+    .describe(
+      'Where the cluster is. auto: apiUrl when it is set, else the in-cluster account, else a kubeconfig, else off; off: never look for one. GOMON_KUBERNETES.',
+    ),
   kubeconfig: FilePath.nullable()
     .default(null)
-    .describe('Its path; null: the in-cluster account. KUBECONFIG.'),
+    .describe('Its path, or several as in PATH; null: ~/.kube/config. KUBECONFIG.'),
+  context: z
+    .string()
+    .min(1)
+    .max(500)
+    .nullable()
+    .default(null)
+    .describe('Which context of the kubeconfig; null: its current one.'),
+  apiUrl: WebUrl.nullable()
+    .default(null)
+    .describe('The address of the API server, to be used with the token.'),
+  caFile: FilePath.nullable()
+    .default(null)
+    .describe('The CA of apiUrl as PEM; null: the CAs that everybody knows.'),
   namespaces: listOf(Word)
     .prefault(['monitoring', 'kube-system', 'ingress-nginx'])
     .describe('Namespaces that are watched.'),
@@ -242,6 +260,7 @@ export const pathSettings = [
   'database.dataDir',
   'slack.templateFile',
   'kubernetes.kubeconfig',
+  'kubernetes.caFile',
   'spool.dir',
 ] as const;
 

@@ -1,3 +1,4 @@
+import type { ClusterView } from '../../cluster/cluster-view.ts';
 import type { KubernetesConnection } from './connection.ts';
 import type { KubeFailure } from './failure.ts';
 import type { Poll } from './poller.ts';
@@ -119,5 +120,36 @@ export function versionPoll(connection: KubernetesConnection): Poll {
       // A proxy's page: no version is known.
     }
     return null;
+  };
+}
+
+/** What detectors of the control plane read; null: nobody knows. */
+export type ApiProbes = {
+  apiServer: {
+    /** In a row. */
+    failures: number;
+    failingSince: Date | null;
+    /** Names of the checks that fail, where the server still tells. */
+    failing: string[];
+    detail: string;
+  } | null;
+  /** `gitVersion` of `/version`. */
+  serverVersion: string | null;
+};
+
+export function apiProbes(view: ClusterView): ApiProbes {
+  const ready = view.get(readyzType.resource, null, 'readyz')?.status as ReadyzStatus | undefined;
+  const version = view.get(versionType.resource, null, 'version')?.status?.['gitVersion'];
+  return {
+    apiServer:
+      ready === undefined || ready.state === 'unknown'
+        ? null
+        : {
+            failures: ready.failures,
+            failingSince: ready.failingSince === null ? null : new Date(ready.failingSince),
+            failing: ready.checks.flatMap(({ name, ok }) => (ok ? [] : [name])),
+            detail: ready.detail ?? '',
+          },
+    serverVersion: typeof version === 'string' ? version : null,
   };
 }

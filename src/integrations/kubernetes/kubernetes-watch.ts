@@ -1,6 +1,6 @@
 import type { ClusterChange, ClusterView, Freshness, Resource } from '../../cluster/cluster-view.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
-import { readyzPoll, readyzType, versionPoll, versionType } from './api-health.ts';
+import { type ApiProbes, apiProbes, readyzPoll, readyzType, versionPoll, versionType } from './api-health.ts';
 import { ClusterStore } from './cluster-store.ts';
 import type { KubernetesConnection } from './connection.ts';
 import type { Feed, FeedDeps, FeedEvent } from './feed.ts';
@@ -50,6 +50,8 @@ export type KubernetesWatch = {
   start(): void;
   stop(): Promise<void>;
   health(): WatchHealth;
+  /** The API server's own health and version, as last heard. */
+  probes(): ApiProbes;
 };
 
 /** Longer than the silence after which a watch is dead. */
@@ -158,6 +160,7 @@ export function createKubernetesWatch(options: KubernetesWatchOptions): Kubernet
       await Promise.all([ending.reviews, ...store.feeds.map((feed) => feed.stop())]);
       if (running === ending) running = null;
     },
+    probes: () => apiProbes(store),
     health: () => {
       const collections = store.feeds.map((feed) => ({
         ...feed.freshness(),
