@@ -13,13 +13,13 @@ export type ApiType = {
 };
 
 function type(
-  groupVersion: string,
+  path: string,
   plural: string,
   kind: string,
   scope: 'namespaced' | 'cluster' = 'namespaced',
   more: Partial<Pick<ApiType, 'fields' | 'isComputed' | 'hasGeneration'>> = {},
 ): ApiType {
-  const [version = '', group = ''] = groupVersion.split('/').toReversed();
+  const [version = '', group = ''] = path.split('/').toReversed();
   return {
     group,
     version,

@@ -40,24 +40,26 @@ export async function openDoor(
 ): Promise<HttpDoor> {
   const sockets = new Set<Socket>();
   let total = 0;
-  const handle = (
+  const handle = async (
     request: IncomingMessage | Http2ServerRequest,
     response: ServerResponse | Http2ServerResponse,
-  ): void => {
-    void read(request).then((body) => {
-      const { pathname, searchParams } = new URL(request.url ?? '/', 'http://sandbox');
-      const { method = 'GET', headers } = request;
-      answer(
-        { method, path: pathname, query: searchParams, headers, body },
-        replyOf(request, response, options.now),
-      );
-    });
+  ): Promise<void> => {
+    const body = await read(request);
+    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://sandbox');
+    const { method = 'GET', headers } = request;
+    answer(
+      { method, path: pathname, query: searchParams, headers, body },
+      replyOf(request, response, options.now),
+    );
   };
   const keys = options.tls ? selfSigned(options.now()) : null;
   const server: Server =
     keys === null
-      ? createServer(handle)
-      : createSecureServer({ cert: keys.certPem, key: keys.keyPem, allowHTTP1: true }, handle);
+      ? createServer((request, response) => void handle(request, response))
+      : createSecureServer(
+          { cert: keys.certPem, key: keys.keyPem, allowHTTP1: true },
+          (request, response) => void handle(request, response),
+        );
   server.on('connection', (socket: Socket) => {
     total += 1;
     sockets.add(socket);

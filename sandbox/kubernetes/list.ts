@@ -35,13 +35,11 @@ export function list(
   }
   const objects = token === null ? store.all(type, namespace).filter(selects) : store.kept(token.snapshot);
   if (objects === undefined) {
-    return {
-      ...status(
-        410,
-        'Expired',
-        'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results.',
-      ),
-    } as Status;
+    return status(
+      410,
+      'Expired',
+      'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results.',
+    );
   }
   const from = token?.from ?? 0;
   const until = limit === 0 ? objects.length : Math.min(objects.length, from + limit);

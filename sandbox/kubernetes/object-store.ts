@@ -183,7 +183,7 @@ export class ObjectStore {
 }
 
 function withoutServer(object: SandboxObject): unknown {
-  const { resourceVersion, managedFields, generation, timestamp, ...metadata } = object.metadata;
+  const { resourceVersion: _v, managedFields: _m, generation: _g, ...metadata } = object.metadata;
   return { ...object, metadata };
 }
 

@@ -36,7 +36,7 @@ export function selfSigned(now: Date): { certPem: string; keyPem: string } {
   const lines = certificate.toString('base64').match(/.{1,64}/g) ?? [];
   return {
     certPem: `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`,
-    keyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    keyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }),
   };
 }
 

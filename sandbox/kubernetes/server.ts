@@ -1,14 +1,16 @@
 import { EventEmitter, once } from 'node:events';
 import { Access, type AccessQuestion, type Denial, reviewAccess } from './access.ts';
-import { type ApiType, apiTypes, resourceName } from './api-types.ts';
+import { resourceName } from './api-types.ts';
+import { type Asked, questionOf, readPath, selectorOf, watchFrom } from './asked.ts';
 import { type FaultRule, Faults, type RequestVerb } from './faults.ts';
 import { type AskedHttp, type HttpDoor, openDoor, type Reply } from './http.ts';
+import { kubeconfig } from './kubeconfig.ts';
 import { list, number } from './list.ts';
+import { mergePatch } from './merge-patch.ts';
 import { negotiate, shaped } from './negotiate.ts';
 import { type GivenObject, ObjectStore, type SandboxObject, typeNamed } from './object-store.ts';
 import { type ContainerLog, readLog } from './pod-logs.ts';
-import { fieldSelector, labelSelector, type Selector } from './selectors.ts';
-import { badRequest, type Status, status, unauthorized } from './status.ts';
+import { type Status, status, unauthorized } from './status.ts';
 import { readyz, type SystemState, versionInfo } from './system-paths.ts';
 import { WatchStream } from './watch-stream.ts';
 
@@ -89,12 +91,6 @@ export type KubernetesSandbox = {
 
 const keptRequests = 20_000;
 
-type Asked =
-  | { is: 'collection' | 'object' | 'log'; type: ApiType; namespace: string | null; name: string }
-  | { is: 'review' }
-  | { is: 'system'; path: string }
-  | { is: 'nothing' };
-
 export async function startKubernetesSandbox(
   options: KubernetesSandboxOptions = {},
 ): Promise<KubernetesSandbox> {
@@ -121,8 +117,8 @@ export async function startKubernetesSandbox(
       resource: question.resource,
       namespace: question.namespace,
       query: Object.fromEntries(http.query),
-      accept: one(http.headers['accept']),
-      userAgent: one(http.headers['user-agent']),
+      accept: headerOf(http.headers['accept']),
+      userAgent: headerOf(http.headers['user-agent']),
       code: null,
     };
     requests.push(request);
@@ -138,11 +134,11 @@ export async function startKubernetesSandbox(
     };
     const refuse = (refusal: Status): void => send(refusal.code, refusal);
 
-    if (one(http.headers['authorization']) !== `Bearer ${token}`) {
+    if (headerOf(http.headers['authorization']) !== `Bearer ${token}`) {
       refuse(unauthorized);
     } else if (!failed(faults.take(question), reply, send)) {
-      const access = question.verb === 'log' ? { ...question, verb: 'get', resource: 'pods/log' } : question;
-      carryOut(asked, http, access, reply, send, refuse, request);
+      const right = question.verb === 'log' ? { ...question, verb: 'get', resource: 'pods/log' } : question;
+      carryOut(asked, http, right, reply, send, refuse, request);
     }
     changed();
   }
@@ -162,7 +158,7 @@ export async function startKubernetesSandbox(
     }
     if (asked.is === 'review') {
       if (http.method !== 'POST') refuse(notAllowed(http.method));
-      else if (!/^application\/json\b/.test(one(http.headers['content-type'])))
+      else if (!/^application\/json\b/.test(headerOf(http.headers['content-type'])))
         refuse(status(415, 'UnsupportedMediaType', 'the body of the request was in an unknown format'));
       else {
         const reviewed = reviewAccess(access, parsed(http.body));
@@ -203,13 +199,13 @@ export async function startKubernetesSandbox(
         else refuse(log);
         return;
       }
-      const shape = negotiate(one(http.headers['accept']) || undefined, 'object');
+      const shape = negotiate(headerOf(http.headers['accept']) || undefined, 'object');
       if (typeof shape === 'object') refuse(shape);
       else send(200, shaped(object, shape));
       return;
     }
     const isWatch = question.verb === 'watch';
-    const shape = negotiate(one(http.headers['accept']) || undefined, isWatch ? 'watch' : 'list');
+    const shape = negotiate(headerOf(http.headers['accept']) || undefined, isWatch ? 'watch' : 'list');
     const selects = selectorOf(type, http.query);
     if (typeof shape === 'object') refuse(shape);
     else if (typeof selects === 'object') refuse(selects);
@@ -269,7 +265,7 @@ export async function startKubernetesSandbox(
     patch: (resource, namespace, name, change) => {
       const before = store.get(typeNamed(resource), namespace, name);
       if (before === undefined) throw new Error(`there is no ${resource} ${namespace ?? ''}/${name}`);
-      return told(store.apply(merged(before, change) as GivenObject));
+      return told(store.apply(mergePatch(before, change) as GivenObject));
     },
     remove: (resource, namespace, name) => told(store.remove(resource, namespace, name)),
     setLog: (namespace, pod, container, log) => void logs.set(`${namespace}/${pod}/${container}`, log),
@@ -352,70 +348,6 @@ function failed(
   }
 }
 
-function readPath(path: string, withdrawn: ReadonlySet<string>): Asked {
-  if (['/readyz', '/livez', '/healthz', '/version'].includes(path)) return { is: 'system', path };
-  if (path === '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews') return { is: 'review' };
-  const [, group = '', version = '', namespace = null, plural = '', name = '', rest = ''] =
-    /^\/(?:api|apis\/([^/]+))\/([^/]+)(?:\/namespaces\/([^/]+)(?=\/))?\/([^/]+)(?:\/([^/]+))?(?:\/([^/]+))?$/.exec(
-      path,
-    ) ?? [];
-  const type = apiTypes.find(
-    (one) => one.group === group && one.version === version && one.plural === plural,
-  );
-  if (type === undefined || withdrawn.has(resourceName(type))) return { is: 'nothing' };
-  if (!type.isNamespaced && namespace !== null) return { is: 'nothing' };
-  if (rest === 'log' && type.plural === 'pods' && namespace !== null)
-    return { is: 'log', type, namespace, name };
-  if (rest !== '' || (name !== '' && type.isNamespaced && namespace === null)) return { is: 'nothing' };
-  return { is: name === '' ? 'collection' : 'object', type, namespace, name: decodeURIComponent(name) };
-}
-
-function questionOf(asked: Asked, http: AskedHttp): AccessQuestion & { verb: RequestVerb } {
-  switch (asked.is) {
-    case 'nothing':
-      return { verb: 'other', resource: http.path, namespace: null };
-    case 'review':
-      return { verb: 'create', resource: 'selfsubjectaccessreviews.authorization.k8s.io', namespace: null };
-    case 'system':
-      return { verb: 'get', resource: asked.path, namespace: null };
-    case 'log':
-      return { verb: 'log', resource: 'pods', namespace: asked.namespace };
-    case 'object':
-      return { verb: 'get', resource: resourceName(asked.type), namespace: asked.namespace };
-    case 'collection': {
-      const isWatch = ['1', 'true'].includes(http.query.get('watch') ?? '');
-      return {
-        verb: isWatch ? 'watch' : 'list',
-        resource: resourceName(asked.type),
-        namespace: asked.namespace,
-      };
-    }
-  }
-}
-
-function selectorOf(type: ApiType, query: URLSearchParams): Selector | Status {
-  const fields = fieldSelector(type, query.get('fieldSelector') ?? '');
-  const labels = labelSelector(query.get('labelSelector') ?? '');
-  if (typeof fields === 'object') return fields;
-  if (typeof labels === 'object') return labels;
-  return (object) => fields(object) && labels(object);
-}
-
-/** Where a watch begins; null: with what is there. */
-function watchFrom(query: URLSearchParams): number | null | Status {
-  const version = query.get('resourceVersion') ?? '';
-  if (query.get('resourceVersionMatch') !== null)
-    return status(
-      422,
-      'Invalid',
-      'resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided',
-    );
-  if (version === '' || version === '0') return null;
-  return /^\d+$/.test(version)
-    ? Number(version)
-    : badRequest(`Invalid value: "${version}": strconv.ParseUint: parsing "${version}": invalid syntax`);
-}
-
 function notAllowed(method: string): Status {
   return status(
     405,
@@ -432,39 +364,6 @@ function parsed(text: string): unknown {
   }
 }
 
-/** JSON Merge Patch. */
-function merged(target: unknown, change: unknown): unknown {
-  if (typeof change !== 'object' || change === null || Array.isArray(change)) return change;
-  const base = typeof target === 'object' && target !== null && !Array.isArray(target) ? target : {};
-  const result: Record<string, unknown> = { ...base };
-  for (const [name, value] of Object.entries(change)) {
-    if (value === null) delete result[name];
-    else result[name] = merged(result[name], value);
-  }
-  return result;
-}
-
-function one(header: string | string[] | undefined): string {
+function headerOf(header: string | string[] | undefined): string {
   return (Array.isArray(header) ? header[0] : header) ?? '';
-}
-
-function kubeconfig(door: HttpDoor, token: string): string {
-  return JSON.stringify({
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: [
-      {
-        name: 'sandbox',
-        cluster: {
-          server: door.url,
-          ...(door.caPem !== null && {
-            'certificate-authority-data': Buffer.from(door.caPem).toString('base64'),
-          }),
-        },
-      },
-    ],
-    users: [{ name: 'sandbox', user: { token } }],
-    contexts: [{ name: 'sandbox', context: { cluster: 'sandbox', user: 'sandbox' } }],
-    'current-context': 'sandbox',
-  });
 }

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type KubernetesSandbox, startKubernetesSandbox } from '../../sandbox/kubernetes/server.ts';
 import { gomon } from '../support/command-line.ts';
 
-describe('gomon cluster doctor', () => {
+/** Each is a process of its own, with the whole client library. */
+describe('gomon cluster doctor', { timeout: 90_000 }, () => {
   let cwd: string;
   let sandbox: KubernetesSandbox;
   beforeAll(async () => {

@@ -134,7 +134,7 @@ function fromFiles(choice: ClusterChoice): ChosenCluster {
 }
 
 /** The client library is large (2 s, 80 MB), and is read by those who watch a cluster only. */
-async function library(): Promise<typeof import('@kubernetes/client-node')> {
+async function library(): Promise<{ KubeConfig: new () => KubeConfig }> {
   return await import('@kubernetes/client-node');
 }
 

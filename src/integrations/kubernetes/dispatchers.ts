@@ -73,10 +73,5 @@ function makeDispatcher({ tls, proxyUrl }: Route): Dispatcher {
 }
 
 function fingerprintOf(route: Route): string {
-  const hash = createHash('sha256');
-  const { tls } = route;
-  for (const part of [tls.ca, tls.cert, tls.key, tls.pfx, tls.passphrase, tls.servername, route.proxyUrl]) {
-    hash.update(part === undefined || part === null ? '-' : String(part)).update('\0');
-  }
-  return hash.update(String(tls.rejectUnauthorized)).digest('hex');
+  return createHash('sha256').update(JSON.stringify(route)).digest('hex');
 }

@@ -227,7 +227,7 @@ export class Reflector implements Feed {
       case 'ERROR':
         // Whatever it is, the version may be at fault: going on from it could fail for ever.
         this.#version = null;
-        return statusFailure(event.object as Record<string, unknown>);
+        return statusFailure(event.object);
       default:
         this.#version = null;
         return failure('bad-answer', 'not-an-event', 'the watch sent something that is no event');

@@ -17,7 +17,7 @@ export async function readConfigMapHashes(
   const hashes: Record<string, string> = {};
   for (const [key, value] of Object.entries({ ...mapping(data), ...mapping(binaryData) }))
     hashes[key] = createHash('sha256').update(String(value)).digest('hex');
-  return { ok: true, resourceVersion: String(mapping(metadata)['resourceVersion'] ?? ''), hashes };
+  return { ok: true, resourceVersion: text(mapping(metadata)['resourceVersion']), hashes };
 }
 
 /** The certificate chain of a Secret of type kubernetes.io/tls, as PEM; `pem` null where it has none. Its key is not looked at. */
@@ -33,7 +33,7 @@ export async function readTlsCertificate(
   const certificate = mapping(read.object['data'])['tls.crt'];
   return {
     ok: true,
-    type: String(read.object['type'] ?? ''),
+    type: text(read.object['type']),
     pem: typeof certificate === 'string' ? Buffer.from(certificate, 'base64').toString('utf8') : null,
   };
 }
@@ -56,4 +56,8 @@ async function readObject(
 
 function mapping(value: unknown): Record<string, unknown> {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }
