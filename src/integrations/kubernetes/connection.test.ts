@@ -7,6 +7,7 @@ import {
   connectTo,
   nothingChosen,
   pod,
+  quickTimes,
   reflectorOf,
   startSandbox,
 } from '../../../test/support/kube-reflector.ts';
@@ -192,6 +193,22 @@ describe('KubernetesConnection', () => {
     sandbox.drop();
     await sandbox.waitFor(() => sandbox.watches.count() === watched);
     expect(sandbox.connections().total).toBeLessThanOrEqual(4);
+  });
+
+  it('leaves a connection over which a watch fell silent, and what still runs over it alone', async () => {
+    const sandbox = await startSandbox({ tls: true, bookmarkEveryMs: 50 });
+    const connection = connectTo(sandbox, { caFile: await file('ca', sandbox.caPem ?? '') });
+    const times = { ...quickTimes, silenceMs: 1_000 };
+    const [pods, nodesOf] = ['pods', 'nodes'].map((resource) =>
+      reflectorOf(connection, resource, null, { times }),
+    );
+    await sandbox.waitFor(() => sandbox.watches.count() === 2);
+    expect(sandbox.connections().total).toBe(2);
+    sandbox.watches.silence({ resource: 'pods' });
+    await sandbox.waitFor(() => pods?.events.some(({ kind }) => kind === 'trouble'));
+    await sandbox.waitFor(() => pods?.reflector.freshness().state === 'streaming');
+    expect(sandbox.connections().total).toBe(3);
+    expect(nodesOf?.events.map(({ kind }) => kind)).toEqual(['fresh']);
   });
 
   async function all(sandbox: KubernetesSandbox, caFile: string): Promise<number> {
