@@ -72,6 +72,13 @@ function makeDispatcher({ tls, proxyUrl }: Route): Dispatcher {
   return new ProxyAgent({ uri: proxyUrl, requestTls: connect });
 }
 
+const fingerprints = new WeakMap<Route, string>();
+
+/** One route serves many requests; CAs can be long. */
 function fingerprintOf(route: Route): string {
-  return createHash('sha256').update(JSON.stringify(route)).digest('hex');
+  const known = fingerprints.get(route);
+  if (known !== undefined) return known;
+  const fingerprint = createHash('sha256').update(JSON.stringify(route)).digest('hex');
+  fingerprints.set(route, fingerprint);
+  return fingerprint;
 }
