@@ -23,7 +23,7 @@ describe('maskSecrets', () => {
     ['Cookie: a=1; sid=s3cr3t', 's3cr3t'],
     [`using ${['xoxb', '1234567890', 's3cr3t'].join('-')}`, 's3cr3t'],
     ['key ghp_s3cr3ts3cr3ts3cr3ts3cr3t used', 's3cr3t'],
-    [`${'AKIA'}ABCDEFGHIJKLMNOP denied`, 'ABCDEFGHIJKLMNOP'],
+    [['AKIA', 'ABCDEFGHIJKLMNOP'].join(''), 'ABCDEFGHIJKLMNOP'],
     ['-----BEGIN RSA PRIVATE KEY-----\ns3cr3t\nline\n-----END RSA PRIVATE KEY-----\nrest', 's3cr3t'],
     ['-----BEGIN PRIVATE KEY-----\ns3cr3t', 's3cr3t'],
     ['s3cr3t\n-----END PRIVATE KEY-----\nrest', 's3cr3t'],
