@@ -18,7 +18,8 @@ describe('gomon cluster doctor', { timeout: 90_000 }, () => {
     await sandbox.stop();
     await rm(cwd, { recursive: true });
   });
-  const doctor = async (env: Record<string, string>) => await gomon(['cluster', 'doctor'], { cwd, env: { GOMON_KUBERNETES: 'auto', ...env } });
+  const doctor = async (env: Record<string, string>) =>
+    await gomon(['cluster', 'doctor'], { cwd, env: { GOMON_KUBERNETES: 'auto', ...env } });
 
   it('is content with a cluster that grants everything', async () => {
     const told = await doctor({ KUBECONFIG: 'kubeconfig' });
