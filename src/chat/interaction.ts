@@ -173,6 +173,7 @@ async function createIncident(
 
 const doneWords: Record<AlertAction['kind'], string> = {
   acknowledge: 'acknowledged',
+  unacknowledge: 'not acknowledged',
   escalate: 'escalated',
   assign: 'assigned',
   resolve: 'resolved',

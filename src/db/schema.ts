@@ -70,6 +70,7 @@ export type ActionKind =
   | 'refire'
   | 'update'
   | 'acknowledge'
+  | 'unacknowledge'
   | 'escalate'
   | 'assign'
   | 'resolve'
@@ -114,6 +115,15 @@ export type IncidentsTable = {
   acknowledged_at: Date | null;
   acknowledged_by: string | null;
   sync_claimed_at: Date | null;
+  confirmed_state: ColumnType<
+    Record<string, unknown> | null,
+    string | null | undefined,
+    string | null | undefined
+  >;
+  overruled_severity: ColumnType<Severity | null, Severity | null | undefined, Severity | null>;
+  compared_at: ColumnType<Date | null, Date | null | undefined, Date | null>;
+  gone_external_id: ColumnType<string | null, string | null | undefined, string | null>;
+  reopened_there_at: ColumnType<Date | null, Date | null | undefined, Date | null>;
   created_at: Date;
   updated_at: Date;
   resolved_at: Date | null;
@@ -125,12 +135,13 @@ type IncidentCommandsTable = {
   kind: string;
   payload: Json<Record<string, unknown>>;
   requested_by: string;
-  state: 'pending' | 'accepted' | 'confirmed' | 'failed' | 'unknown';
+  state: 'pending' | 'accepted' | 'confirmed' | 'failed' | 'unknown' | 'superseded';
   request_id: string | null;
   attempts: Generated<number>;
   polls: Generated<number>;
   next_at: Date;
   last_error: string | null;
+  submitted_at: ColumnType<Date | null, Date | null | undefined, Date | null>;
   created_at: Date;
   updated_at: Date;
 };
@@ -199,6 +210,7 @@ type InboundEventsTable = {
   received_at: Date;
   processed_at: Date | null;
   outcome: string | null;
+  subject: ColumnType<string | null, string | null | undefined, string | null>;
 };
 
 type PeopleTable = { slack_id: string; email: string | null; name: string; fetched_at: Date };

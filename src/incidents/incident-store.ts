@@ -128,7 +128,8 @@ export type CommandPayload =
   | { kind: 'assign'; assignee: string }
   | { kind: 'set-severity'; severity: Incident['severity'] }
   | { kind: 'add-note'; text: string }
-  | { kind: 'close'; note?: string };
+  /** `twin`: the external id of a second thing that was opened for the same incident, to be closed instead of it. */
+  | { kind: 'close'; note?: string; twin?: string };
 
 /**
  * Puts commands to the provider into the outbox of their incidents, in order, and

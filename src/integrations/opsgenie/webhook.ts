@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { SourceRequest, Verification } from '../../alerts/source.ts';
-import { incidentDetail, markedIncident } from './incident-mark.ts';
-import { list, record, text } from './json.ts';
+import { ourIncident, pagesFor } from './incident-mark.ts';
+import { record, text } from './json.ts';
 import { type OpsgeniePriority, opsgeniePriorities } from './priority.ts';
 
 /**
@@ -108,7 +108,7 @@ function describe(
     alertId,
     alias: text(alert['alias']),
     incidentId: ourIncident(alert),
-    externalIncidentId: text(record(alert['details'])['incident-id']),
+    externalIncidentId: pagesFor(alert),
     actor,
     ...(note !== null && { note }),
     ...(owner !== null && { owner }),
@@ -116,16 +116,6 @@ function describe(
     occurredAt: readTime(alert['updatedAt']) ?? (action === 'Create' ? readTime(alert['createdAt']) : null),
     dedupKey,
   };
-}
-
-function ourIncident(alert: Record<string, unknown>): string | null {
-  const detail = text(record(alert['details'])[incidentDetail]);
-  const marks = [alert['alias'], detail === null ? null : `gomon-${detail}`, ...list(alert['tags'])];
-  for (const mark of marks) {
-    const incidentId = typeof mark === 'string' ? markedIncident(mark) : null;
-    if (incidentId !== null) return incidentId;
-  }
-  return null;
 }
 
 /** "P3" today; 3 and "2" in old bodies. */
