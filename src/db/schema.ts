@@ -142,6 +142,7 @@ type IncidentCommandsTable = {
   next_at: Date;
   last_error: string | null;
   submitted_at: ColumnType<Date | null, Date | null | undefined, Date | null>;
+  refusals: Generated<number>;
   created_at: Date;
   updated_at: Date;
 };

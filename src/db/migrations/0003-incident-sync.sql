@@ -23,7 +23,9 @@ ALTER TABLE incident_commands
   DROP CONSTRAINT IF EXISTS incident_commands_state_check,
   ADD CONSTRAINT incident_commands_state_check CHECK (state IN ('pending', 'accepted', 'confirmed', 'failed', 'unknown', 'superseded')),
   -- When it was last handed over: a thing opened then may still be missing in the vendor's search.
-  ADD COLUMN submitted_at timestamptz;
+  ADD COLUMN submitted_at timestamptz,
+  -- How often the vendor worked on it and it failed: other failures do not use up its tries.
+  ADD COLUMN refusals integer NOT NULL DEFAULT 0;
 CREATE INDEX incident_commands_next_at_idx ON incident_commands (next_at) WHERE state IN ('pending', 'accepted', 'unknown');
 
 -- What an event is about, so that all that is not worked off yet of one thing is found at once.
