@@ -21,7 +21,10 @@ import { openPool } from './db/pool.ts';
 import { forgetServed } from './db/retention.ts';
 import { WorkerPresence } from './db/worker-presence.ts';
 import { guardProvider } from './incidents/guarded-provider.ts';
+import { handleProviderEvents } from './incidents/inbound.ts';
 import type { IncidentPolicy } from './incidents/open.ts';
+import { reconcileIncidents } from './incidents/reconcile.ts';
+import { wakeSync } from './incidents/resume.ts';
 import { reviewIncidents } from './incidents/review.ts';
 import { releaseSyncClaims, syncIncident } from './incidents/sync.ts';
 import { createAlertmanagerApiSource } from './integrations/alertmanager/api-source.ts';
@@ -74,6 +77,8 @@ const orphansEveryMs = 15_000;
 /** `endsAt` and `resolve_timeout` are acted on at most 10 s late. */
 const expiryEveryMs = 5_000;
 const expiredPerPass = 500;
+/** Incidents whose comparison with the provider is due are looked for this often, so that it is spread over time. */
+const reconcileLookMs = 15_000;
 
 /**
  * The composition root: builds everything in one straight function, in the order
@@ -205,7 +210,14 @@ export async function startApp(options: AppOptions): Promise<App> {
     const incidentPolicy: IncidentPolicy = {
       autoCreate: settings.incidents.autoCreate,
       assignment: settings.incidents.assignment,
-      provider: provider === null ? null : { name: provider.name, connectionId: provider.connectionId },
+      provider:
+        provider === null
+          ? null
+          : {
+              name: provider.name,
+              connectionId: provider.connectionId,
+              externalKind: provider.externalKind,
+            },
       alertUrl,
     };
     const rules = new Map<SourceName, ReturnType<typeof sourceRulesOf>>();
@@ -229,6 +241,8 @@ export async function startApp(options: AppOptions): Promise<App> {
         await releaseSyncClaims(db);
         await releaseOrphans(pool, 0);
       });
+      // What was wished for while there was no provider, or whose job is gone, is said now.
+      if (provider !== null) await wakeSync(db, clock.now());
 
       if (slack !== null) {
         dispatcher = new Dispatcher({
@@ -280,6 +294,12 @@ export async function startApp(options: AppOptions): Promise<App> {
             };
             await syncIncident({ db, provider, clock, observe }, incidentId, signal);
           },
+          'provider.events': async ({ subject }, signal) => {
+            if (provider === null) return;
+            const observe = (outcome: string, detail: string): void =>
+              events.providerEvents(provider.name, outcome, detail);
+            await handleProviderEvents({ db, provider, clock, observe }, subject, signal);
+          },
           'slack.interaction': async ({ eventId }, signal) => {
             if (slack === null) return;
             const observe = (action: string, userId: string, alertId: string): void =>
@@ -310,6 +330,25 @@ export async function startApp(options: AppOptions): Promise<App> {
           },
           { name: 'heartbeats', everyMs: 5_000, run: () => watchHeartbeats({ db, intake, clock }, watched) },
           { name: 'orphans', everyMs: orphansEveryMs, run: async () => void (await releaseOrphans(pool)) },
+          ...(provider === null
+            ? []
+            : [
+                {
+                  name: 'incidents compared',
+                  everyMs: Math.min(reconcileLookMs, settings.incidents.reconcileSeconds * 1_000),
+                  run: (signal: AbortSignal) =>
+                    reconcileIncidents(
+                      {
+                        db,
+                        provider,
+                        clock,
+                        everyMs: settings.incidents.reconcileSeconds * 1_000,
+                        observe: (outcome, detail) => events.incidentCompared(provider.name, outcome, detail),
+                      },
+                      signal,
+                    ),
+                },
+              ]),
           {
             name: 'retention',
             everyMs: 3_600_000,

@@ -127,6 +127,12 @@ const Incidents = z.strictObject({
   autoCreate: listOf(Severity)
     .prefault(['P0', 'P1'])
     .describe('Severities that open an incident by themselves; []: none.'),
+  reconcileSeconds: z
+    .int()
+    .min(10)
+    .max(86_400)
+    .default(300)
+    .describe('How often each open incident is compared with the provider, and what differs repaired.'),
   assignment: z
     .array(
       z.strictObject({

@@ -58,7 +58,14 @@ const nothing = { here: [], there: [], superseded: [], unsure: [] };
 
 describe('who wins', () => {
   it.each<
-    [string, OurState, ConfirmedState | null, TheirState, PendingCommand[], Partial<Omit<Merged, 'confirmed'>>]
+    [
+      string,
+      OurState,
+      ConfirmedState | null,
+      TheirState,
+      PendingCommand[],
+      Partial<Omit<Merged, 'confirmed'>>,
+    ]
   >([
     ['all the same: nothing', ours(), base(), theirs(), [], {}],
     [
@@ -207,7 +214,7 @@ describe('who wins', () => {
       base(),
       theirs({ severity: 'P3', changes: { severity: { by: 'automaton', at: at(990) } } }),
       [waits('severity', { by: 'automaton' })],
-      {},
+      { unsure: ['severity'] },
     ],
     [
       'a person there later than a person here',
@@ -223,7 +230,7 @@ describe('who wins', () => {
       base(),
       theirs({ owner: 'ada@x.org', changes: { owner: person(750) } }),
       [waits('owner')],
-      {},
+      { unsure: ['owner'] },
     ],
     [
       'what has been handed over is not taken back',
@@ -231,7 +238,7 @@ describe('who wins', () => {
       base(),
       theirs({ severity: 'P3' }),
       [waits('severity', { by: 'automaton', sent: true })],
-      {},
+      { unsure: ['severity'] },
     ],
     [
       'nobody in charge any more there',
@@ -241,8 +248,22 @@ describe('who wins', () => {
       [],
       { here: [{ facet: 'owner', value: null }] },
     ],
-    ['nobody in charge any more here: cannot be said', ours(), base({ owner: 'bob' }), theirs({ owner: 'bob' }), [], {}],
-    ['owners whose names differ only in case', ours({ owner: 'Ada@X.org' }), base(), theirs({ owner: 'ada@x.org' }), [], {}],
+    [
+      'nobody in charge any more here: cannot be said',
+      ours(),
+      base({ owner: 'bob' }),
+      theirs({ owner: 'bob' }),
+      [],
+      {},
+    ],
+    [
+      'owners whose names differ only in case',
+      ours({ owner: 'Ada@X.org' }),
+      base(),
+      theirs({ owner: 'ada@x.org' }),
+      [],
+      {},
+    ],
     [
       'what could not be read changes nothing',
       ours({ acknowledged: true, owner: 'bob' }),
@@ -360,7 +381,10 @@ type Action = { by: 'person' | 'automaton' } & (
   | { kind: 'priority'; severity: Severity }
 );
 
-function apply(state: { closed: boolean; acknowledged: boolean; owner: string | null; severity: Severity }, action: Action): void {
+function apply(
+  state: { closed: boolean; acknowledged: boolean; owner: string | null; severity: Severity },
+  action: Action,
+): void {
   if (action.kind === 'acknowledge') state.acknowledged = true;
   if (action.kind === 'unacknowledge') state.acknowledged = false;
   if (action.kind === 'close') state.closed = true;
@@ -377,7 +401,11 @@ function facetOf(action: Action): PendingCommand['facet'] {
 const anyBy = fc.constantFrom<Action['by']>('person', 'automaton');
 const anyAction = fc.oneof(
   fc.record({ kind: fc.constantFrom('acknowledge' as const, 'unacknowledge' as const), by: anyBy }),
-  fc.record({ kind: fc.constant('assign' as const), owner: fc.constantFrom('ada@x.org', 'bob@x.org'), by: anyBy }),
+  fc.record({
+    kind: fc.constant('assign' as const),
+    owner: fc.constantFrom('ada@x.org', 'bob@x.org'),
+    by: anyBy,
+  }),
   fc.record({
     kind: fc.constant('priority' as const),
     severity: fc.constantFrom<Severity>('P0', 'P1', 'P2', 'P3'),
@@ -386,7 +414,10 @@ const anyAction = fc.oneof(
   fc.record({ kind: fc.constant('close' as const), by: anyBy }),
 );
 const anyStep = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ side: fc.constantFrom('here' as const, 'there' as const), action: anyAction }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ side: fc.constantFrom('here' as const, 'there' as const), action: anyAction }),
+  },
   { weight: 2, arbitrary: fc.constant('deliver' as const) },
   { weight: 3, arbitrary: fc.constant('compare' as const) },
 );
@@ -415,7 +446,15 @@ describe('however both sides change', () => {
         expect(world.here.closed).toBe(world.everClosed);
         if (!world.here.closed) expect(world.here).toEqual(world.there);
         const { confirmed } = last;
-        expect(mergeIncident(world.here, confirmed, { ...theirs(), ...world.there, closed: world.there.closed ? 'resolved' : false }, [], at(99_999))).toMatchObject(nothing);
+        expect(
+          mergeIncident(
+            world.here,
+            confirmed,
+            { ...theirs(), ...world.there, closed: world.there.closed ? 'resolved' : false },
+            [],
+            at(99_999),
+          ),
+        ).toMatchObject(nothing);
       }),
       { numRuns: 500 },
     );

@@ -84,7 +84,7 @@ export type Merged = {
   /** Ids of commands that are not to be said any more. */
   superseded: string[];
   confirmed: ConfirmedState;
-  /** What could not be judged because the state may be older than our last word: worth another look. */
+  /** What could not be judged yet, because the state may be older than our last word or that is still on its way: worth another look. */
   unsure: Facet[];
 };
 
@@ -142,7 +142,7 @@ function mergeAcknowledged({ ours, base, theirs, pending, now }: Facts, merged: 
   // Nobody ever compared: an acknowledgement on either side was meant.
   const changed = base === null ? there : there !== base.acknowledged;
   const verdict = judge('acknowledged', there === ours.acknowledged, changed, base, theirs, pending, now);
-  if (verdict.kind === 'unsure') merged.unsure.push('acknowledged');
+  if (isOpenQuestion(verdict)) merged.unsure.push('acknowledged');
   if (verdict.kind === 'ours-waits' || verdict.kind === 'unsure') return;
   merged.confirmed.acknowledged = there;
   if (verdict.kind === 'agreed') return;
@@ -159,7 +159,7 @@ function mergeOwner({ ours, base, theirs, pending, now }: Facts, merged: Merged)
   const before = came ? there : base?.owner;
   const changed = base === null ? there !== null : !sameOwner(there, before ?? null);
   const verdict = judge('owner', sameOwner(there, ours.owner), changed, base, theirs, pending, now);
-  if (verdict.kind === 'unsure') merged.unsure.push('owner');
+  if (isOpenQuestion(verdict)) merged.unsure.push('owner');
   if (verdict.kind === 'ours-waits' || verdict.kind === 'unsure') return;
   merged.confirmed.owner = there;
   if (verdict.kind === 'agreed') return;
@@ -184,7 +184,7 @@ function mergeSeverity({ ours, base, theirs, pending, now }: Facts, merged: Merg
   if (there === null) return;
   const changed = there !== (base?.severity ?? null);
   const verdict = judge('severity', there === ours.severity, changed, base, theirs, pending, now);
-  if (verdict.kind === 'unsure') merged.unsure.push('severity');
+  if (isOpenQuestion(verdict)) merged.unsure.push('severity');
   if (verdict.kind === 'ours-waits' || verdict.kind === 'unsure') return;
   merged.confirmed.severity = there;
   if (verdict.kind === 'agreed') return;
@@ -196,10 +196,14 @@ function mergeSeverity({ ours, base, theirs, pending, now }: Facts, merged: Merg
 type Verdict =
   | { kind: 'agreed' }
   | { kind: 'unsure' }
-  /** A command of ours is on its way. */
-  | { kind: 'ours-waits' }
+  /** A command of ours is on its way; `again`: they changed it meanwhile, so what came of it is worth a look. */
+  | { kind: 'ours-waits'; again: boolean }
   | { kind: 'theirs'; superseded: string[] }
   | { kind: 'ours'; superseded: string[] };
+
+function isOpenQuestion(verdict: Verdict): boolean {
+  return verdict.kind === 'unsure' || (verdict.kind === 'ours-waits' && verdict.again);
+}
 
 /** Rules 2 to 6 for one facet. */
 function judge(
@@ -212,12 +216,12 @@ function judge(
   now: Date,
 ): Verdict {
   const waiting = pending.filter((command) => command.facet === facet);
-  if (equal) return waiting.length > 0 ? { kind: 'ours-waits' } : { kind: 'agreed' };
+  if (equal) return waiting.length > 0 ? { kind: 'ours-waits', again: false } : { kind: 'agreed' };
   if (mayBeOlder(base?.said[facet], theirs, now)) return { kind: 'unsure' };
   if (waiting.length > 0) {
     const change = theirs.changes[facet];
     const beaten = waiting.every((command) => !command.sent && isBeaten(command, change));
-    if (!changedThere || !beaten) return { kind: 'ours-waits' };
+    if (!changedThere || !beaten) return { kind: 'ours-waits', again: changedThere };
     return { kind: 'theirs', superseded: waiting.map((command) => command.id) };
   }
   return { kind: changedThere ? 'theirs' : 'ours', superseded: [] };

@@ -157,10 +157,7 @@ function foreignTo(provider: IncidentProvider, command: Command): string | null 
   return `the incident was opened in mode "${externalKind}", and the mode in use is "${provider.externalKind}"`;
 }
 
-async function nextCommand(
-  { db, provider }: SyncDependencies,
-  incidentId: string,
-): Promise<Command | null> {
+async function nextCommand({ db, provider }: SyncDependencies, incidentId: string): Promise<Command | null> {
   const row = await db
     .selectFrom('incident_commands as c')
     .innerJoin('incidents as i', 'i.id', 'c.incident_id')

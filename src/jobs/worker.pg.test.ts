@@ -30,6 +30,7 @@ function startWorker(handlers: Partial<Handlers>, concurrency = 2): JobWorker {
     handlers: {
       'alert.changed': nothing,
       'incident.sync': nothing,
+      'provider.events': nothing,
       'slack.interaction': nothing,
       ...handlers,
     },

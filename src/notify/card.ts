@@ -75,16 +75,15 @@ async function readContext(db: Db, alerts: Alert[]): Promise<Context> {
     alerts.map((alert) => alert.id),
     notesShown,
   );
+  const incidents = await findIncidents(db, incidentIds);
   const userIds = new Set([
+    ...incidents.flatMap((incident) => incident.assignedTo ?? []),
     ...alerts.flatMap((alert) =>
       [alert.acknowledgedBy, alert.resolvedBy, alert.assignedTo].filter((id) => id !== null),
     ),
     ...notes.map((note) => note.userId),
   ]);
-  const [incidents, people] = await Promise.all([
-    findIncidents(db, incidentIds),
-    findPeople(db, [...userIds]),
-  ]);
+  const people = await findPeople(db, [...userIds].map(bareId));
   return {
     incidents: new Map(incidents.map((incident) => [incident.id, incident])),
     people,
@@ -121,7 +120,12 @@ async function findPeople(db: Db, userIds: string[]): Promise<Map<string, Person
 }
 
 function personOf(people: Map<string, Person>, userId: string): Person {
-  return people.get(userId) ?? { id: userId, name: userId.replace(/^token:/, ''), slackId: null };
+  return people.get(bareId(userId)) ?? { id: userId, name: bareId(userId), slackId: null };
+}
+
+/** Without where they were: `opsgenie:ada@example.com` is the Ada that Slack knows. */
+function bareId(userId: string): string {
+  return userId.replace(/^[a-z]+:/, '');
 }
 
 function alertCard(alert: StoredAlert, row: Notification, context: Context, links: CardLinks): AlertCard {
@@ -145,7 +149,8 @@ function alertCard(alert: StoredAlert, row: Notification, context: Context, link
     acknowledgedBy: past ? null : person(alert.acknowledgedBy),
     acknowledgedAt: past ? null : alert.acknowledgedAt,
     resolvedBy: past ? null : person(alert.resolvedBy),
-    assignedTo: person(alert.assignedTo),
+    // Whoever is in charge of the incident is in charge of its alerts, unless one has an owner of its own.
+    assignedTo: person(alert.assignedTo ?? context.incidents.get(alert.incidentId ?? '')?.assignedTo ?? null),
     occurrences: alert.occurrences,
     stateReason: past ? 'it fired again later' : alert.stateReason,
     values: Object.entries(alert.values ?? {}).map(([name, value]) => ({ name, value })),

@@ -74,6 +74,19 @@ export function createEvents(log: Log, metrics: Metrics) {
       else log.info({ provider, command }, 'the incident provider confirmed a command');
     },
 
+    /** What came of something the incident provider told. */
+    providerEvents(provider: string, outcome: string, detail: string): void {
+      metrics.incidentSync.inc({ provider, outcome });
+      if (outcome === 'given-up')
+        log.warn({ provider, detail }, 'what the incident provider told is given up');
+      else log.info({ provider, outcome, detail }, 'the incident provider told of a change');
+    },
+
+    incidentCompared(provider: string, outcome: 'repaired' | 'gone' | 'failed', detail: string): void {
+      metrics.incidentSync.inc({ provider, outcome: outcome === 'failed' ? 'compare-failed' : outcome });
+      log.warn({ provider, outcome, detail }, 'an incident was compared with the provider');
+    },
+
     acted(action: string, door: string, userId: string, alertId: string): void {
       metrics.actions.inc({ action, door });
       log.info({ action, door, userId, alertId }, 'action taken');

@@ -15,8 +15,8 @@ export const incidentDetail = 'gomonIncidentId';
 const marked = /^gomon-([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$/i;
 
 /** The incident id in an alias or tag; null when it is not one of ours. */
-export function markedIncident(text: string): string | null {
-  return marked.exec(text)?.[1]?.toLowerCase() ?? null;
+export function markedIncident(mark: string): string | null {
+  return marked.exec(mark)?.[1]?.toLowerCase() ?? null;
 }
 
 /**

@@ -106,6 +106,7 @@ describe('alert mode', () => {
         state: 'done',
         externalId: alert?.id,
         externalUrl: `${sandbox.url}/alert/detail/${alert?.id}/details`,
+        processedAt: expect.any(Date),
       },
     );
   });
