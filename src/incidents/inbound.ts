@@ -48,6 +48,9 @@ export async function handleProviderEvents(
   await takeOver(deps, incident.id, events);
   const waitingMs = clock.now().getTime() - oldest(events).getTime();
   if (incident.externalId === null && whose.opening && waitingMs < unknownIdForMs) {
+    // The echo of the opening itself: what it says, our own request will say with more certainty.
+    if (events.every((event) => event.kind === 'create'))
+      return done(deps, events, 'applied', 'it is being opened');
     return park(deps, subject, events, 'it is still being opened');
   }
   const readAt = clock.now();

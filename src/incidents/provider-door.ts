@@ -15,6 +15,7 @@ export type ProviderEvent = {
   /** In the vendor's words, for the record. */
   action: string;
   kind:
+    | 'create'
     | 'acknowledge'
     | 'unacknowledge'
     | 'assign'

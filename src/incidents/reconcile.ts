@@ -43,7 +43,7 @@ const youngMs = 60_000;
 const forgottenMs = 120_000;
 
 export async function reconcileIncidents(deps: ReconcileDependencies, signal: AbortSignal): Promise<void> {
-  const { db, provider, clock } = deps;
+  const { db, clock } = deps;
   await wakeSync(db, new Date(clock.now().getTime() - forgottenMs));
   let compared = 0;
   for (let page = 0; page < pagesPerRun; page += 1) {
@@ -129,10 +129,7 @@ async function compareOne(
 }
 
 /** Opened twice with one mark, after an outcome that nobody knew: the older one is kept, the others are closed. */
-async function closeTwins(
-  deps: ReconcileDependencies,
-  signal: AbortSignal,
-): Promise<void> {
+async function closeTwins(deps: ReconcileDependencies, signal: AbortSignal): Promise<void> {
   const listed = await deps.provider.listOpen?.(signal);
   if (listed === undefined) return;
   if (!listed.ok) return deps.observe('failed', `${listed.reason} ${listed.code}`);

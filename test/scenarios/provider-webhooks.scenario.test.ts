@@ -107,7 +107,10 @@ describe('what a person does in Opsgenie', () => {
     const before = writes().length;
     world.opsgenie.person.assign(incident.externalId, 'bob@example.com', 'ada@example.com');
     await settle();
-    expect(await incidentOf(incident.id)).toMatchObject({ status: 'assigned', assignedTo: 'bob@example.com' });
+    expect(await incidentOf(incident.id)).toMatchObject({
+      status: 'assigned',
+      assignedTo: 'bob@example.com',
+    });
     expect(card('Handed over')).toContain('bob@example.com');
     world.opsgenie.person.takeOwnership(incident.externalId, 'eve@example.com');
     await settle();
@@ -162,7 +165,9 @@ describe('what a person does in Opsgenie', () => {
     await world.call('POST', `/api/v1/incidents/${incident.id}/notes`, { text: 'restarted the pod' });
     await settle();
     expect(there(incident)?.notes).toHaveLength(1);
-    expect(world.opsgenie.deliveries().filter((one) => one.body.includes('restarted the pod'))).toHaveLength(1);
+    expect(world.opsgenie.deliveries().filter((one) => one.body.includes('restarted the pod'))).toHaveLength(
+      1,
+    );
     expect(rowsOf(await incidentOf(incident.id), 'note')).toHaveLength(1);
     world.opsgenie.person.addNote(incident.externalId, 'restarted the pod', 'ada@example.com');
     await settle();
@@ -294,7 +299,9 @@ describe('echoes and repeats', () => {
 describe('whose it is', () => {
   it('strangers cost no call; what names nothing but an unknown id costs one and is left alone', async () => {
     const before = world.opsgenie.calls().length;
-    await post('{"action":"Acknowledge","alert":{"alertId":"stranger","alias":"disk-full","username":"x@y.z"}}');
+    await post(
+      '{"action":"Acknowledge","alert":{"alertId":"stranger","alias":"disk-full","username":"x@y.z"}}',
+    );
     await settle();
     expect(world.opsgenie.calls()).toHaveLength(before);
     expect(await outcomes('stranger')).toEqual(['not ours: it carries no mark of ours']);
@@ -305,7 +312,13 @@ describe('whose it is', () => {
 
   it('a webhook that comes before the id is known waits for it', async () => {
     // The creation is worked on, but what became of it is told late.
-    world.opsgenie.fault({ method: 'GET', path: '/v2/alerts/requests/', effect: 'status', status: 404, times: 4 });
+    world.opsgenie.fault({
+      method: 'GET',
+      path: '/v2/alerts/requests/',
+      effect: 'status',
+      status: 404,
+      times: 4,
+    });
     const answer = await world.call('POST', '/api/v1/alerts', {
       title: 'Too early',
       severity: 'P1',
@@ -326,7 +339,12 @@ describe('whose it is', () => {
   it('what cannot be read at once is read later', async () => {
     const incident = await fire('Read later');
     world.opsgenie.fault({ method: 'GET', path: `/v2/alerts/${incident.externalId}`, effect: 'html' });
-    world.opsgenie.fault({ method: 'GET', path: `/v2/alerts/${incident.externalId}`, effect: 'status', status: 500 });
+    world.opsgenie.fault({
+      method: 'GET',
+      path: `/v2/alerts/${incident.externalId}`,
+      effect: 'status',
+      status: 500,
+    });
     world.opsgenie.person.acknowledge(incident.externalId, 'ada@example.com');
     await settle();
     expect((await incidentOf(incident.id)).alerts).toMatchObject([{ status: 'acknowledged' }]);

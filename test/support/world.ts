@@ -42,6 +42,8 @@ export type World = {
   advance(ms: number): Promise<void>;
   /** Stops the service and starts it again on the same database, with the sandboxes as they are. */
   restart(): Promise<void>;
+  /** Another process of the service on the same database; whoever asks for it stops it. */
+  another(): Promise<App>;
   stop(): Promise<void>;
 };
 
@@ -80,6 +82,8 @@ export async function startWorld(
     socketMode?: boolean;
     /** How often Opsgenie answers that it has not worked on a request yet; every one costs a moment. */
     opsgenieStatusAsks?: number;
+    /** How many searches at Opsgenie do not see a new thing yet; 1 by default. */
+    opsgenieSearchLag?: number;
     /** Files beside gomon.yaml, by name. */
     files?: Record<string, string>;
   } = {},
@@ -100,6 +104,7 @@ export async function startWorld(
   const opsgenie = await startOpsgenieSandbox({
     apiKey: 'test-opsgenie-key',
     ...(options.opsgenieStatusAsks === undefined ? {} : { pendingStatusAsks: options.opsgenieStatusAsks }),
+    ...(options.opsgenieSearchLag === undefined ? {} : { searchLag: options.opsgenieSearchLag }),
   });
   const folder = await mkdtemp(path.join(tmpdir(), 'gomon-world-'));
   const lines: string[] = [];
@@ -209,6 +214,7 @@ export async function startWorld(
       world.app = await start();
       connect();
     },
+    another: start,
     async stop() {
       await world.app.stop();
       await close();

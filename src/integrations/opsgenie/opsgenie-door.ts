@@ -19,6 +19,7 @@ export function createOpsgenieDoor(settings: { webhookSecrets: readonly string[]
 
 /** Actions that are not here (a custom one, added tags) still make us look. */
 const kinds: Record<string, ProviderEvent['kind']> = {
+  Create: 'create',
   Acknowledge: 'acknowledge',
   UnAcknowledge: 'unacknowledge',
   AssignOwnership: 'assign',

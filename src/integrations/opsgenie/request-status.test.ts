@@ -43,9 +43,9 @@ describe('readRequestOutcome', () => {
 
   it('reads when it was done, by the clock of the vendor', () => {
     const processedAt = '2026-01-01T09:00:00.123Z';
-    expect(readRequestOutcome(answer({ data: { isSuccess: true, alertId: 'a1', processedAt } }))).toMatchObject(
-      { processedAt: new Date(processedAt) },
-    );
+    expect(
+      readRequestOutcome(answer({ data: { isSuccess: true, alertId: 'a1', processedAt } })),
+    ).toMatchObject({ processedAt: new Date(processedAt) });
   });
 
   it('reads a failure, which comes with 200 and an empty id', () => {
