@@ -24,21 +24,21 @@ function voice(of: () => World) {
   return {
     incidentOf,
     settle,
-    async fire(title: string, severity = 'P1'): Promise<Incident> {
+    fire: async (title: string, severity = 'P1'): Promise<Incident> => {
       const answer = await of().call('POST', '/api/v1/alerts', { title, severity, dedupKey: title });
       await settle();
       const alert = (await of().call('GET', `/api/v1/alerts/${answer.body.results[0].id}`)).body;
       return incidentOf(alert.incidentId);
     },
     /** Compares all that is due. */
-    async compare(): Promise<void> {
+    compare: async (): Promise<void> => {
       await of().advance(301_000);
       await settle();
     },
-    deaf(): void {
+    deaf: (): void => {
       of().opsgenie.deliverTo('http://127.0.0.1:9/', {});
     },
-    hearing(): void {
+    hearing: (): void => {
       of().opsgenie.deliverTo(`${of().url}/api/v1/webhooks/opsgenie`, {
         'X-GoMon-Webhook-Secret': opsgenieWebhookSecret,
       });

@@ -262,18 +262,27 @@ describe('finding out whose something is', () => {
   it('reads the mark of an alert', async () => {
     await provider('alert').submit(open(), signal);
     const id = sandbox.alerts()[0]?.id ?? '';
-    const { identify } = provider('alert');
-    expect(await identify?.(id, signal)).toEqual({ ok: true, found: true, incidentId, externalId: id });
-    expect(await identify?.('nowhere', signal)).toMatchObject({ ok: true, found: false, incidentId: null });
+    const adapter = provider('alert');
+    expect(await adapter.identify?.(id, signal)).toEqual({
+      ok: true,
+      found: true,
+      incidentId,
+      externalId: id,
+    });
+    expect(await adapter.identify?.('nowhere', signal)).toMatchObject({
+      ok: true,
+      found: false,
+      incidentId: null,
+    });
   });
 
   it('follows an alert to the incident it pages for, and takes the incident itself, too', async () => {
     await provider('incident').submit(open(), signal);
     const id = sandbox.incidents()[0]?.id ?? '';
-    const { identify } = provider('incident');
+    const adapter = provider('incident');
     const ours = { ok: true, found: true, incidentId, externalId: id };
-    expect(await identify?.(alertOf(id), signal)).toEqual(ours);
-    expect(await identify?.(id, signal)).toEqual(ours);
+    expect(await adapter.identify?.(alertOf(id), signal)).toEqual(ours);
+    expect(await adapter.identify?.(id, signal)).toEqual(ours);
   });
 
   it('says of a stranger that it carries no mark, and passes a failure on', async () => {
