@@ -23,6 +23,7 @@ import { WorkerPresence } from './db/worker-presence.ts';
 import { guardProvider } from './incidents/guarded-provider.ts';
 import { handleProviderEvents } from './incidents/inbound.ts';
 import type { IncidentPolicy } from './incidents/open.ts';
+import { ProviderReturn } from './incidents/provider-return.ts';
 import { reconcileIncidents } from './incidents/reconcile.ts';
 import { wakeSync } from './incidents/resume.ts';
 import { reviewIncidents } from './incidents/review.ts';
@@ -79,6 +80,8 @@ const expiryEveryMs = 5_000;
 const expiredPerPass = 500;
 /** Incidents whose comparison with the provider is due are looked for this often, so that it is spread over time. */
 const reconcileLookMs = 15_000;
+/** With the breaker's own wait this is well below the ten seconds in which work goes on after an outage. */
+const providerReturnMs = 3_000;
 
 /**
  * The composition root: builds everything in one straight function, in the order
@@ -318,6 +321,8 @@ export async function startApp(options: AppOptions): Promise<App> {
       worker.start();
       stops.push({ name: 'job worker', stop: () => worker.stop() });
 
+      const isHeld = (): boolean => breakers.opsgenie.isOpen;
+      const providerReturn = provider === null ? null : new ProviderReturn({ db, provider, clock, isHeld });
       const watched = watchedSources(settings.sources, rulesOf);
       timetable = new Timetable(
         [
@@ -330,9 +335,14 @@ export async function startApp(options: AppOptions): Promise<App> {
           },
           { name: 'heartbeats', everyMs: 5_000, run: () => watchHeartbeats({ db, intake, clock }, watched) },
           { name: 'orphans', everyMs: orphansEveryMs, run: async () => void (await releaseOrphans(pool)) },
-          ...(provider === null
+          ...(provider === null || providerReturn === null
             ? []
             : [
+                {
+                  name: 'return of the provider',
+                  everyMs: providerReturnMs,
+                  run: () => providerReturn.look(),
+                },
                 {
                   name: 'incidents compared',
                   everyMs: Math.min(reconcileLookMs, settings.incidents.reconcileSeconds * 1_000),

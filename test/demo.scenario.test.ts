@@ -65,7 +65,7 @@ describe('the demo', () => {
     const incidents = await list<Listed>('/api/v1/incidents');
     expect(incidents.map(({ title, status }) => [title, status])).toEqual([
       ['Payments take longer than 2 seconds', 'open'],
-      ['Disk of node-3 is 91 % full', 'open'],
+      ['Disk of node-3 is 91 % full', 'assigned'],
       ['Payments take longer than 2 seconds', 'resolved'],
     ]);
     expect(

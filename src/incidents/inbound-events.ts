@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import type { Db, Tx } from '../db/pool.ts';
-import { fromStorableJson, toStorable } from '../db/text.ts';
+import { fromStorable, fromStorableJson, toStorable } from '../db/text.ts';
 import { priorities } from '../jobs/catalog.ts';
-import type { Job } from '../jobs/enqueue.ts';
+import { enqueue, type Job } from '../jobs/enqueue.ts';
 import type { ProviderEvent } from './provider-door.ts';
 
 /** What the provider told and nobody has worked off yet: `inbound_events` of kind `<provider>.webhook`. */
@@ -27,6 +27,29 @@ export function providerEventsJob(provider: string, subject: string, delayMs?: n
     priority: priorities.urgent,
     ...(delayMs === undefined ? {} : { delayMs }),
   };
+}
+
+/** Beyond these the waiting jobs come by themselves. */
+const wokenAtOnce = 1_000;
+
+/** The provider is back: what it told since then, and could not be read, is looked at now. */
+export async function resumeEvents(db: Db, provider: string, since: Date): Promise<void> {
+  const rows = await db
+    .selectFrom('inbound_events')
+    .select('subject')
+    .distinct()
+    .where('kind', '=', kindOf(provider))
+    .where('received_at', '>', since)
+    .where('processed_at', 'is', null)
+    .where('subject', 'is not', null)
+    .limit(wokenAtOnce)
+    .execute();
+  await enqueue(
+    db,
+    rows.flatMap(({ subject }) =>
+      subject === null ? [] : providerEventsJob(provider, fromStorable(subject)),
+    ),
+  );
 }
 
 /** Oldest first. */

@@ -8,6 +8,25 @@ import { syncJob } from './incident-store.ts';
 const jobsPerStatement = 500;
 
 /**
+ * While calls to the provider are held back somebody has to try whether it is there
+ * again, however long everything that waits would still wait: the gravest of it does.
+ * Answers how many incidents, which is one or none.
+ */
+export async function probeSync(db: Db, now: Date): Promise<number> {
+  const rows = await sql<{ incident_id: string }>`
+    UPDATE incident_commands SET next_at = ${now}
+    WHERE id = (
+      SELECT c.id FROM incident_commands c JOIN incidents i ON i.id = c.incident_id
+      WHERE c.state IN ('pending', 'accepted', 'unknown') ORDER BY i.severity, c.created_at, c.id LIMIT 1
+    ) AND next_at > ${now}
+    RETURNING incident_id`.execute(db);
+  return addJobs(
+    db,
+    rows.rows.map((row) => row.incident_id),
+  );
+}
+
+/**
  * The provider is back: whatever waits to be said or asked is due now, however long
  * it would have waited, and its jobs run. A pause that the vendor asked for still
  * holds. Answers how many incidents. Safe to call at any time and by several processes.

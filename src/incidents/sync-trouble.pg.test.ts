@@ -8,7 +8,7 @@ import { priorities } from '../jobs/catalog.ts';
 import { assignIncident, noteOnIncident, setIncidentStatus } from './incident-actions.ts';
 import { openForAlert } from './open.ts';
 import type { ProviderFailure } from './provider.ts';
-import { resumeSync, wakeSync } from './resume.ts';
+import { probeSync, resumeSync, wakeSync } from './resume.ts';
 import { syncIncident } from './sync.ts';
 
 let database: DomainDatabase;
@@ -277,6 +277,17 @@ describe('jobs', () => {
     await sync(two);
     expect((await commands()).map((row) => row.state)).toEqual(['confirmed', 'confirmed']);
     expect(await resumeSync(database.db, new Date(nowMs))).toBe(0);
+  });
+
+  it('run one at a time, the gravest first, to see whether the vendor is back', async () => {
+    const [mild, grave] = [await newIncident('mild', 'P2'), await newIncident('grave', 'P0')];
+    provider.submits = [refusal('auth'), refusal('auth')];
+    await sync(mild);
+    await sync(grave);
+    await database.takeJobs();
+    expect(await probeSync(database.db, new Date(nowMs))).toBe(1);
+    expect(await database.takeJobs()).toMatchObject([{ payload: { incidentId: grave } }]);
+    expect(await probeSync(database.db, new Date(nowMs))).toBe(0);
   });
 
   it('are made for what has been forgotten, and not for what only waits', async () => {
