@@ -201,6 +201,22 @@ describe('who wins', () => {
       { here: [{ facet: 'severity', value: 'P3' }] },
     ],
     [
+      'graver here, and said by nobody',
+      ours({ severity: 'P0' }),
+      base(),
+      theirs(),
+      [],
+      { there: [{ kind: 'set-severity', severity: 'P0' }] },
+    ],
+    [
+      'assigned here, and said by nobody',
+      ours({ owner: 'bob' }),
+      base(),
+      theirs(),
+      [],
+      { there: [{ kind: 'assign', assignee: 'bob' }] },
+    ],
+    [
       'a person there beats a rule here',
       ours({ severity: 'P0' }),
       base(),
