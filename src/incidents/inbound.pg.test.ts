@@ -41,8 +41,8 @@ beforeEach(async () => {
     provider: { name: 'fake', connectionId: 'fake:1', externalKind: 'alert' },
     alertUrl: (id: string) => `https://gomon.example.org/${id}`,
   };
-  const opened = await openForAlert(database.db, { alertId }, policy, person, at(10));
-  incidentId = opened.ok ? opened.incidentId : '';
+  const answer = await openForAlert(database.db, { alertId }, policy, person, at(10));
+  incidentId = answer.ok ? answer.incidentId : '';
 });
 
 /** What a run waits for is there at once. */
@@ -126,8 +126,8 @@ describe('events of one thing', () => {
     expect(provider.reads).toBe(1);
     expect(await incident()).toMatchObject({ status: 'assigned', assignedTo: 'ada@example.com' });
     const done = (await actionsOf(database.db, { incidentId })).filter((entry) => entry.door === 'webhook');
-    expect(done.map((entry) => [entry.action, entry.userId]).toSorted()).toEqual(
-      ['acknowledge', 'assign', 'note'].map((action) => [action, 'fake:ada@example.com']),
+    expect(done.map((entry) => `${entry.action} ${entry.userId}`).toSorted()).toEqual(
+      ['acknowledge', 'assign', 'note'].map((action) => `${action} fake:ada@example.com`),
     );
     expect(provider.said).toEqual([]);
   });

@@ -33,8 +33,16 @@ export async function readOutbox(tx: Tx, incidentId: string): Promise<Outbox> {
     if (payload.kind === 'open') outbox.opening = true;
     const facet = payload.kind === 'close' && payload.twin !== undefined ? null : facetOf(payload.kind);
     if (facet === null) continue;
-    const by = fromStorable(row.requested_by) === 'system' ? 'automaton' : 'person';
-    outbox.pending.push({ id: row.id, facet, by, sent: row.state !== 'pending', at: row.created_at });
+    const requestedBy = fromStorable(row.requested_by);
+    const by = requestedBy === 'system' ? 'automaton' : 'person';
+    outbox.pending.push({
+      id: row.id,
+      facet,
+      by,
+      requestedBy,
+      sent: row.state !== 'pending',
+      at: row.created_at,
+    });
   }
   return outbox;
 }

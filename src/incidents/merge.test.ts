@@ -42,6 +42,7 @@ const waits = (facet: PendingCommand['facet'], parts: Partial<PendingCommand> = 
   id: `wait-${facet}`,
   facet,
   by: 'person',
+  requestedBy: 'token:admin',
   sent: false,
   at: at(800),
   ...parts,
@@ -123,6 +124,22 @@ describe('who wins', () => {
       theirs({ acknowledged: true, owner: 'token:admin' }),
       [],
       {},
+    ],
+    [
+      'the owner that our acknowledgement made, before it is confirmed',
+      ours({ acknowledged: true }),
+      base(),
+      theirs({ acknowledged: true, owner: 'token:admin' }),
+      [waits('acknowledged')],
+      {},
+    ],
+    [
+      'another owner while our acknowledgement is on its way',
+      ours({ acknowledged: true }),
+      base(),
+      theirs({ acknowledged: true, owner: 'ada@x.org' }),
+      [waits('acknowledged')],
+      { here: [{ facet: 'owner', value: 'ada@x.org' }] },
     ],
     [
       'after our own acknowledgement another person takes over',
@@ -337,6 +354,7 @@ class TwoSystems {
       id: `c${this.seconds}-${this.pending.length}`,
       facet,
       by,
+      requestedBy: 'ann',
       sent: false,
       at: at(this.seconds),
       apply: () => {

@@ -61,6 +61,8 @@ export type PendingCommand = {
   id: string;
   facet: Facet;
   by: 'person' | 'automaton';
+  /** As the vendor is told. */
+  requestedBy: string;
   /** It may have reached the vendor: it cannot be taken back any more. */
   sent: boolean;
   at: Date;
@@ -155,7 +157,7 @@ function mergeAcknowledged({ ours, base, theirs, pending, now }: Facts, merged: 
 function mergeOwner({ ours, base, theirs, pending, now }: Facts, merged: Merged): void {
   const there = theirs.owner;
   if (there === undefined) return;
-  const came = base !== null && base.owner === null && cameWithOurAcknowledge(there, base, theirs);
+  const came = base !== null && base.owner === null && cameWithOurAcknowledge(there, base, theirs, pending);
   const before = came ? there : base?.owner;
   const changed = base === null ? there !== null : !sameOwner(there, before ?? null);
   const verdict = judge('owner', sameOwner(there, ours.owner), changed, base, theirs, pending, now);
@@ -173,10 +175,20 @@ function mergeOwner({ ours, base, theirs, pending, now }: Facts, merged: Merged)
  * Acknowledging makes an owner of whoever is named as the one who did it: the
  * person whose click we passed on, or the integration. That is our own echo.
  */
-function cameWithOurAcknowledge(there: string | null, base: ConfirmedState, theirs: TheirState): boolean {
-  const said = base.said.acknowledged;
-  if (there === null || said === undefined || theirs.changes.owner !== undefined) return false;
-  return sameOwner(there, said.by) || !there.includes('@');
+function cameWithOurAcknowledge(
+  there: string | null,
+  base: ConfirmedState,
+  theirs: TheirState,
+  pending: PendingCommand[],
+): boolean {
+  if (there === null || theirs.changes.owner !== undefined) return false;
+  // The vendor may have done already what it has not confirmed yet.
+  const onTheirWay = pending.filter((command) => command.facet === 'acknowledged');
+  const said = [base.said.acknowledged?.by, ...onTheirWay.map((command) => command.requestedBy)].filter(
+    (by) => by !== undefined,
+  );
+  if (said.length === 0) return false;
+  return said.some((by) => sameOwner(there, by)) || !there.includes('@');
 }
 
 function mergeSeverity({ ours, base, theirs, pending, now }: Facts, merged: Merged): void {
