@@ -21,6 +21,7 @@ import { openPool } from './db/pool.ts';
 import { forgetServed } from './db/retention.ts';
 import { WorkerPresence } from './db/worker-presence.ts';
 import { guardProvider } from './incidents/guarded-provider.ts';
+import { forgetUntold, noteNobodyToTell, noteOvertaken } from './history/untold.ts';
 import type { IncidentPolicy } from './incidents/open.ts';
 import { reviewIncidents } from './incidents/review.ts';
 import { releaseSyncClaims, syncIncident } from './incidents/sync.ts';
@@ -263,7 +264,10 @@ export async function startApp(options: AppOptions): Promise<App> {
         handlers: {
           'alert.changed': async ({ alertIds }) => {
             await reviewIncidents(db, alertIds, incidentPolicy, clock.now());
-            if (slack !== null) {
+            if (slack === null) {
+              await noteNobodyToTell(db, alertIds, clock.now());
+            } else {
+              await noteOvertaken(db, alertIds, clock.now());
               await planNotifications(db, alertIds, { notifier: slack.name, routing }, clock.now());
             }
           },
@@ -316,6 +320,7 @@ export async function startApp(options: AppOptions): Promise<App> {
             run: async () => {
               await maintainPartitions(db, clock.now(), settings.deliveries.retentionDays);
               await forgetServed(db, clock.now(), settings.deliveries.retentionDays);
+              await forgetUntold(db, clock.now());
             },
           },
         ],
@@ -377,6 +382,7 @@ export async function startApp(options: AppOptions): Promise<App> {
         providerDoor: createOpsgenieDoor({ webhookSecrets: secrets.opsgenieWebhookSecrets }),
         readiness: (): Promise<Readiness> => health.readiness(pool),
         limits: { maxBodyBytes: settings.intake.maxBodyBytes },
+        deliveriesKeptDays: settings.deliveries.retentionDays,
       };
       const server = await buildServer(services, {
         trustedProxies: settings.server.trustedProxies,
