@@ -32,7 +32,7 @@ import { createAlertmanagerApiSource } from './integrations/alertmanager/api-sou
 import { createAlertmanagerSource } from './integrations/alertmanager/webhook-source.ts';
 import { createGrafanaSource } from './integrations/grafana/grafana-source.ts';
 import { createOpsgenieDoor } from './integrations/opsgenie/opsgenie-door.ts';
-import { createOpsgenieHeartbeat } from './integrations/opsgenie/heartbeat.ts';
+import { createOpsgenieHeartbeat, type OpsgenieHeartbeat } from './integrations/opsgenie/heartbeat.ts';
 import { createOpsgenieProvider } from './integrations/opsgenie/provider.ts';
 import { createCardRenderer } from './integrations/slack/card-renderer.ts';
 import { createMessageRemover } from './integrations/slack/message-remover.ts';
@@ -549,15 +549,15 @@ function heartbeatTargets({ settings, secrets }: Config, log: Log): HeartbeatTar
       heartbeat: name,
     });
     targets.push(heartbeat);
-    void heartbeat.exists(AbortSignal.timeout(30_000)).then((found) => {
-      if (found.ok && found.exists === false)
-        log.warn(
-          { heartbeat: name },
-          'Opsgenie has no such heartbeat: nobody will notice when the pings stop',
-        );
-      else if (!found.ok)
-        log.info({ heartbeat: name, detail: found.detail }, 'Opsgenie could not be asked for the heartbeat');
-    });
+    void warnWhenMissing(heartbeat, name, log);
   }
   return targets;
+}
+
+async function warnWhenMissing(heartbeat: OpsgenieHeartbeat, name: string, log: Log): Promise<void> {
+  const found = await heartbeat.exists(AbortSignal.timeout(30_000));
+  if (!found.ok)
+    log.info({ heartbeat: name, detail: found.detail }, 'Opsgenie could not be asked for the heartbeat');
+  else if (found.exists === false)
+    log.warn({ heartbeat: name }, 'Opsgenie has no such heartbeat: nobody will notice when the pings stop');
 }

@@ -23,7 +23,7 @@ export type Routing = {
 
 /** Where an alert is told, and why there. */
 export function routeAlert(alert: Alert, routing: Routing): { channel: string; reason: string } {
-  if (isCanary(alert) && routing.canary != null)
+  if (isCanary(alert) && typeof routing.canary === 'string')
     return { channel: routing.canary, reason: 'it is our own test alert (canary.channel)' };
   const position = routing.routes.findIndex((route) => matches(alert, route));
   const route = routing.routes[position];

@@ -106,7 +106,7 @@ export class Canary {
     await this.#finish(id, startedAt, judge(startedAt, message, trouble), signal);
     const actor = { userId: canaryCaller, door: 'system' } as const;
     await act(db, sent.alertId, { kind: 'resolve-and-archive', why: 'a test' }, actor, clock.now());
-    if (message?.postedAt == null) return;
+    if (message === null || message.postedAt === null) return;
     const isOver = (one: CanaryMessage): boolean => one.closed && one.state === 'sent';
     const ended = await this.#waitFor(sent.alertId, isOver, clock.now(), signal);
     if (ended !== null && isOver(ended)) await this.#remove([ended], signal);

@@ -42,13 +42,14 @@ type Run = { outcome: string | null; alert_id: string };
 const runs = (): Promise<Run[]> =>
   world.rows<Run>('SELECT outcome, alert_id FROM canary_runs ORDER BY started_at');
 const outcomes = async () => (await runs()).map((run) => run.outcome);
-const ended = (count: number) =>
-  expect
+const ended = async (count: number): Promise<void> => {
+  await expect
     .poll(async () => (await outcomes()).filter((outcome) => outcome !== null).length, { timeout: 15_000 })
     .toBe(count);
+};
 /** Nothing of it is left where people look. */
-const tidy = () =>
-  expect
+const tidy = async (): Promise<void> => {
+  await expect
     .poll(
       async () => [
         world.slack.messages(channel).length,
@@ -62,6 +63,7 @@ const tidy = () =>
       { timeout: 15_000 },
     )
     .toEqual([0, 0, 0]);
+};
 const metric = async (name: string): Promise<number | null> => {
   const text = (await world.call('GET', '/metrics')).text;
   const line = text.split('\n').find((one) => one.startsWith(`${name} `) || one.startsWith(`${name}{`));
