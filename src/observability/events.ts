@@ -134,6 +134,7 @@ export function createEvents(
       metrics.actions.inc({ action, door });
       log.info({ event: 'incident.acted', action, door, userId, incidentId }, 'action taken on an incident');
     },
+
     measured(moments: Moment[]): void {
       for (const moment of moments) {
         if (moment.kind === 'incident') metrics.incidentsOpened.inc({ cause: moment.cause });
@@ -142,6 +143,7 @@ export function createEvents(
         else metrics.timeToResolve.observe({ severity: moment.severity }, moment.seconds);
       }
     },
+
     canary(run: { outcome: string; seconds: number | null; detail: string | null }): void {
       metrics.canaryRuns.inc({ outcome: run.outcome });
       if (run.seconds !== null) metrics.canarySeconds.observe(run.seconds);
@@ -149,6 +151,7 @@ export function createEvents(
       if (run.outcome === 'ok') log.debug(line, 'the canary came through');
       else log.warn(line, 'the canary did not come through as it should');
     },
+
     heartbeat(ping: {
       target: string;
       outcome: 'sent' | 'failed' | 'withheld';
@@ -165,6 +168,7 @@ export function createEvents(
       else if (ping.outcome === 'failed') log.warn(line, 'the outgoing heartbeat does not get through');
       else log.warn(line, 'the outgoing heartbeat is withheld');
     },
+
     jobFailed(failure: { task: string; attempts: number; final: boolean; error: unknown }): void {
       metrics.jobFailures.inc({ task: failure.task, final: String(failure.final) });
       const line = {

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { act } from '../alerts/actions.ts';
 import { canaryCaller } from '../alerts/canary-alert.ts';
+import { databaseTrouble } from '../db/errors.ts';
 import type { Db } from '../db/pool.ts';
 import type { IncidentProvider } from '../incidents/provider.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -71,7 +72,9 @@ export class Canary {
     if (this.#running || slot.getTime() <= this.#seenSlotMs) return;
     this.#running = true;
     try {
-      const isOurs = await claimSlot(db, 'canary', slot);
+      const isOurs = await claimSlot(db, 'canary', slot).catch(ifAway);
+      // Without the database there is no turn to take; it is asked again at the next look.
+      if (isOurs === null) return;
       this.#seenSlotMs = slot.getTime();
       if (!isOurs) return;
       await this.#tidy(signal);
@@ -179,6 +182,12 @@ export class Canary {
     }
     await forgetMessages(this.#options.db, removed);
   }
+}
+
+/** Others say often enough that the database is away. */
+function ifAway(error: unknown): null {
+  if (databaseTrouble(error) === 'unavailable') return null;
+  throw error;
 }
 
 /** Pure: how a run went. */

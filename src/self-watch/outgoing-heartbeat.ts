@@ -41,7 +41,8 @@ export class OutgoingHeartbeat {
     if (this.#running || slot.getTime() <= this.#doneSlotMs) return;
     this.#running = true;
     try {
-      const trouble = await this.#options.trouble();
+      // That it cannot be asked is trouble enough.
+      const trouble = await this.#options.trouble().catch(() => 'the database does not answer');
       if (trouble !== null) return this.#withhold(slot, trouble);
       const isOurs = await claimSlot(db, 'heartbeat', slot);
       this.#doneSlotMs = slot.getTime();
