@@ -27,8 +27,17 @@ export function createDatabaseCheck(options: { pool: pg.Pool; url: string }): ()
 }
 
 async function lookAt(pool: pg.Pool, url: string): Promise<DatabaseState> {
-  if (!isFull(pool)) return ask((text) => pool.query(text), pool);
-  // Asked on a connection of its own: everybody waits in the pool also while the server hangs.
+  if (isBusy(pool)) return lookBeside(pool, url);
+  try {
+    return judge(await pool.query(question));
+  } catch (error) {
+    // It may have filled up while we waited in line; the server can be well.
+    return isBusy(pool) ? lookBeside(pool, url) : { state: 'away', detail: troubleText(error) };
+  }
+}
+
+/** On a connection of its own: in the pool everybody waits, whether the server hangs or has much to do. */
+async function lookBeside(pool: pg.Pool, url: string): Promise<DatabaseState> {
   const client = new pg.Client({
     connectionString: url,
     application_name: 'gomon check',
@@ -38,8 +47,8 @@ async function lookAt(pool: pg.Pool, url: string): Promise<DatabaseState> {
   client.on('error', () => undefined);
   try {
     await client.connect();
-    const state = await ask((text) => client.query(text), pool);
-    if (state.state !== 'ok') return state;
+    const state = judge(await client.query(question));
+    if (state.state !== 'ok' || pool.waitingCount === 0) return state;
     return { state: 'full', detail: `all ${pool.options.max} connections of the pool are in use` };
   } catch (error) {
     return { state: 'away', detail: troubleText(error) };
@@ -48,24 +57,17 @@ async function lookAt(pool: pg.Pool, url: string): Promise<DatabaseState> {
   }
 }
 
-function isFull(pool: pg.Pool): boolean {
-  return pool.idleCount === 0 && pool.totalCount >= pool.options.max && pool.waitingCount > 0;
+const question = `SELECT current_setting('transaction_read_only') AS read_only`;
+
+function judge(answer: pg.QueryResult): DatabaseState {
+  const [row] = answer.rows as { read_only: string }[];
+  if (row?.read_only === 'on')
+    return { state: 'away', detail: 'it takes no writes (a standby, or read-only)' };
+  return { state: 'ok' };
 }
 
-async function ask(query: (text: string) => Promise<pg.QueryResult>, pool: pg.Pool): Promise<DatabaseState> {
-  try {
-    const result = await query(`SELECT current_setting('transaction_read_only') AS read_only`);
-    const [row] = result.rows as { read_only: string }[];
-    if (row?.read_only === 'on')
-      return { state: 'away', detail: 'it takes no writes (a standby, or read-only)' };
-    return { state: 'ok' };
-  } catch (error) {
-    // It filled up while we waited in line: the server may be well.
-    if (isFull(pool) && /timeout exceeded when trying to connect/i.test((error as Error).message)) {
-      return { state: 'full', detail: `all ${pool.options.max} connections of the pool are in use` };
-    }
-    return { state: 'away', detail: troubleText(error) };
-  }
+function isBusy(pool: pg.Pool): boolean {
+  return pool.idleCount === 0 && pool.totalCount >= pool.options.max;
 }
 
 /** @see https://www.postgresql.org/docs/current/errcodes-appendix.html */

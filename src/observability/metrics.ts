@@ -28,8 +28,7 @@ export function createMetrics() {
       return registry.metrics();
     },
     contentType: registry.contentType,
-    /** Names of all metrics, Node's own among them. */
-    names: (): string[] => registry.getMetricsAsArray().map((metric) => metric.name),
+    registry,
     ...createWatchMetrics(registers),
     alertsReceived: new Counter({
       name: 'gomon_alerts_received_total',
