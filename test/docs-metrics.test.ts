@@ -23,7 +23,7 @@ const registered = createMetrics()
   .registry.getMetricsAsArray()
   .map((metric) => ({
     name: metric.name,
-    type: String(metric.type),
+    type: metric.type,
     // Theirs at run time, but not in the types of the library.
     labels: [...(metric as unknown as { labelNames: readonly string[] }).labelNames],
   }));

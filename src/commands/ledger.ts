@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { readAccounts } from '../history/account-queries.ts';
-import { type Accounts, spanOf } from '../history/accounts.ts';
+import { type Accounts, spanOf, suppressionRules } from '../history/accounts.ts';
 import { configuration } from './configuration.ts';
 import { withDatabase } from './database.ts';
 
@@ -45,7 +45,7 @@ export function accountsTable(accounts: Accounts): string {
     ['accepted', accounts.accepted],
     ['= delivered', accounts.delivered],
     ['+ suppressed', accounts.suppressed],
-    ...parts(accounts.suppressedBy),
+    ...parts(accounts.suppressedBy, suppressionRules),
     ['+ pending', accounts.pending],
     ...parts(accounts.pendingBy),
     ['+ failed', accounts.failed],
@@ -76,8 +76,11 @@ export function accountsTable(accounts: Accounts): string {
   ].join('\n');
 }
 
-function parts(by: Record<string, number>): [name: string, count: number][] {
-  return Object.entries(by).map(([name, count]) => [`    ${name}`, count]);
+function parts(
+  by: Record<string, number>,
+  notes: Record<string, string> = {},
+): [name: string, count: number, note?: string][] {
+  return Object.entries(by).map(([name, count]) => [`    ${name}`, count, notes[name] ?? '']);
 }
 
 function auditNote({ created, createdByAudit }: Accounts['entries']): string {
