@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { resolveExpired } from './alerts/actions.ts';
 import type { SourceName } from './alerts/alert.ts';
+import { canaryCaller, canaryTenant } from './alerts/canary-alert.ts';
 import { maintainPartitions } from './alerts/delivery-store.ts';
 import { type WatchedSource, watchHeartbeats } from './alerts/heartbeat-watch.ts';
 import { Intake } from './alerts/intake.ts';
@@ -22,6 +24,8 @@ import { forgetServed } from './db/retention.ts';
 import { WorkerPresence } from './db/worker-presence.ts';
 import { guardProvider } from './incidents/guarded-provider.ts';
 import { handleProviderEvents } from './incidents/inbound.ts';
+import { forgetMoments, takeMoments } from './history/measure.ts';
+import { forgetUntold, noteNobodyToTell, noteOvertaken } from './history/untold.ts';
 import type { IncidentPolicy } from './incidents/open.ts';
 import { ProviderReturn } from './incidents/provider-return.ts';
 import { reconcileIncidents } from './incidents/reconcile.ts';
@@ -32,12 +36,14 @@ import { createAlertmanagerApiSource } from './integrations/alertmanager/api-sou
 import { createAlertmanagerSource } from './integrations/alertmanager/webhook-source.ts';
 import { createGrafanaSource } from './integrations/grafana/grafana-source.ts';
 import { createOpsgenieDoor } from './integrations/opsgenie/opsgenie-door.ts';
+import { createOpsgenieHeartbeat, type OpsgenieHeartbeat } from './integrations/opsgenie/heartbeat.ts';
 import { createOpsgenieProvider } from './integrations/opsgenie/provider.ts';
 import { createCardRenderer } from './integrations/slack/card-renderer.ts';
+import { createMessageRemover } from './integrations/slack/message-remover.ts';
 import { createSlackDoor } from './integrations/slack/slack-door.ts';
 import { createSlackNotifier } from './integrations/slack/slack-notifier.ts';
 import { createSlackSocket } from './integrations/slack/socket-mode.ts';
-import { Timetable } from './jobs/timetable.ts';
+import { Timetable, type TimetableEntry } from './jobs/timetable.ts';
 import { JobWorker, pendingJobs, releaseOrphans } from './jobs/worker.ts';
 import { Breaker } from './lib/breaker.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
@@ -45,10 +51,18 @@ import { Dispatcher } from './notify/deliver.ts';
 import { guardNotifier } from './notify/guarded-notifier.ts';
 import { pendingNotifications, recoverStaleClaims, wakeChannel } from './notify/ledger.ts';
 import { planNotifications } from './notify/plan.ts';
+import { createDatabaseCheck } from './observability/database-check.ts';
 import { createEvents } from './observability/events.ts';
 import { createLog, type Log } from './observability/log.ts';
 import { createMetrics } from './observability/metrics.ts';
 import { Health } from './observability/health.ts';
+import { Canary } from './self-watch/canary.ts';
+import { createHttpDoor } from './self-watch/canary-door.ts';
+import { inTimeRatio } from './self-watch/canary-store.ts';
+import { type HeartbeatTarget, OutgoingHeartbeat } from './self-watch/outgoing-heartbeat.ts';
+import { queueAges } from './self-watch/queue-ages.ts';
+import { createUrlHeartbeat } from './self-watch/url-heartbeat.ts';
+import { canaryTrouble, queueTrouble } from './self-watch/wellness.ts';
 import { version } from './version.ts';
 
 export const roles = ['api', 'worker', 'watcher'] as const;
@@ -82,6 +96,8 @@ const expiredPerPass = 500;
 const reconcileLookMs = 15_000;
 /** With the breaker's own wait this is well below the ten seconds in which work goes on after an outage. */
 const providerReturnMs = 3_000;
+/** Whether a turn of the canary or the heartbeat has begun is looked at this often; the turns themselves are settings. */
+const watchEveryMs = 1_000;
 
 /**
  * The composition root: builds everything in one straight function, in the order
@@ -135,7 +151,14 @@ export async function startApp(options: AppOptions): Promise<App> {
     );
 
     const metrics = createMetrics();
-    const events = createEvents(log, metrics);
+    metrics.buildInfo.set({ version, node: process.version }, 1);
+    const canaryChannel = secrets.slackBotToken === null ? null : settings.canary.channel;
+    if (canaryChannel === null && settings.canary.channel !== null)
+      log.warn({ setting: 'canary.channel' }, 'without Slack no canary is sent');
+    const events = createEvents(log, metrics, { canaryChannel });
+    // Of our own test alerts, which come through the door like any other: lives as long as this process.
+    const canaryToken = randomBytes(32).toString('base64url');
+    const checkDatabase = createDatabaseCheck({ pool, url: databaseUrl });
     if (secrets.adminToken === null && (await listTokens(db)).every((token) => token.role !== 'admin')) {
       const token = await createToken(db, { name: 'admin', role: 'admin', tenant: '' }, clock.now());
       if (token !== null) options.onFirstToken?.(token);
@@ -209,7 +232,11 @@ export async function startApp(options: AppOptions): Promise<App> {
     const traceBase = settings.jaeger.uiUrl ?? settings.jaeger.queryUrl;
     const traceUrl = (traceId: string): string | null =>
       traceBase === null ? null : `${traceBase.replace(/\/+$/, '')}/trace/${traceId}`;
-    const routing = { routes: settings.slack.routes, channels: settings.slack.channels };
+    const routing = {
+      routes: settings.slack.routes,
+      channels: settings.slack.channels,
+      canary: canaryChannel,
+    };
     const incidentPolicy: IncidentPolicy = {
       autoCreate: settings.incidents.autoCreate,
       assignment: settings.incidents.assignment,
@@ -280,9 +307,13 @@ export async function startApp(options: AppOptions): Promise<App> {
         handlers: {
           'alert.changed': async ({ alertIds }) => {
             await reviewIncidents(db, alertIds, incidentPolicy, clock.now());
-            if (slack !== null) {
+            if (slack === null) {
+              await noteNobodyToTell(db, alertIds, clock.now());
+            } else {
+              await noteOvertaken(db, alertIds, clock.now());
               await planNotifications(db, alertIds, { notifier: slack.name, routing }, clock.now());
             }
+            events.measured(await takeMoments(db, alertIds, clock.now()));
           },
           'incident.sync': async ({ incidentId }, signal) => {
             if (provider === null) return;
@@ -365,6 +396,8 @@ export async function startApp(options: AppOptions): Promise<App> {
             run: async () => {
               await maintainPartitions(db, clock.now(), settings.deliveries.retentionDays);
               await forgetServed(db, clock.now(), settings.deliveries.retentionDays);
+              await forgetUntold(db, clock.now());
+              await forgetMoments(db, clock.now());
             },
           },
         ],
@@ -376,6 +409,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     }
 
     metrics.onScrape(async () => {
+      metrics.databaseUp.set((await checkDatabase()).state === 'away' ? 0 : 1);
       metrics.intakeQueue.set(intake.queuedAlerts);
       metrics.dbPool.set({ state: 'idle' }, pool.idleCount);
       metrics.dbPool.set({ state: 'busy' }, pool.totalCount - pool.idleCount);
@@ -385,6 +419,13 @@ export async function startApp(options: AppOptions): Promise<App> {
         metrics.jobsOldest.set({ task: job.task }, job.oldestSeconds);
       }
       metrics.notificationsPending.set((await pendingNotifications(db)).count);
+      const ages = await queueAges(db, clock.now());
+      metrics.notificationsOldest.set(ages.notificationsOldestSeconds);
+      metrics.incidentCommandsPending.set(ages.incidentCommandsPending);
+      metrics.incidentCommandsOldest.set(ages.incidentCommandsOldestSeconds);
+      const ratio = canaryChannel === null ? null : await inTimeRatio(db, clock.now());
+      if (ratio === null) metrics.canaryInTime.reset();
+      else metrics.canaryInTime.set({ window: '1h' }, ratio);
     });
 
     let url: string | null = null;
@@ -401,6 +442,10 @@ export async function startApp(options: AppOptions): Promise<App> {
           db,
           adminToken: secrets.adminToken,
           now: () => clock.now().getTime(),
+          internal: {
+            token: canaryToken,
+            caller: { name: canaryCaller, role: 'source', tenant: canaryTenant },
+          },
         }),
         addresses: {
           get publicUrl() {
@@ -424,8 +469,9 @@ export async function startApp(options: AppOptions): Promise<App> {
         routing,
         chatDoor,
         providerDoor: createOpsgenieDoor({ webhookSecrets: secrets.opsgenieWebhookSecrets }),
-        readiness: (): Promise<Readiness> => health.readiness(pool),
+        readiness: (): Promise<Readiness> => health.readiness(checkDatabase),
         limits: { maxBodyBytes: settings.intake.maxBodyBytes },
+        deliveriesKeptDays: settings.deliveries.retentionDays,
       };
       const server = await buildServer(services, {
         trustedProxies: settings.server.trustedProxies,
@@ -456,13 +502,58 @@ export async function startApp(options: AppOptions): Promise<App> {
         stops.push({ name: 'slack socket', stop: () => socket.stop() });
       }
     }
+    const watched: TimetableEntry[] = [];
+    // By the process that has the door.
+    if (canaryChannel !== null && url !== null && secrets.slackBotToken !== null) {
+      const canary = new Canary({
+        db,
+        clock,
+        intervalMs: settings.canary.intervalSeconds * 1_000,
+        door: createHttpDoor({ url, token: canaryToken }),
+        messages: createMessageRemover({
+          token: secrets.slackBotToken,
+          apiUrl: settings.slack.apiUrl,
+          timeoutMs: 10_000,
+        }),
+        provider,
+        observe: (run) => {
+          events.canary(run);
+          if (run.outcome === 'ok' || run.outcome === 'late') health.ok('canary');
+          else health.failing('canary', run.detail ?? run.outcome);
+        },
+      });
+      watched.push({ name: 'canary', everyMs: watchEveryMs, run: (signal) => canary.tick(signal) });
+    }
+    const targets = heartbeatTargets(options.config, log);
+    if (targets.length > 0) {
+      const heartbeat = new OutgoingHeartbeat({
+        db,
+        clock,
+        intervalMs: settings.heartbeat.intervalSeconds * 1_000,
+        targets,
+        trouble: () =>
+          canaryChannel === null
+            ? queueTrouble(pool)
+            : canaryTrouble(db, clock.now(), settings.canary.intervalSeconds * 1_000),
+        observe: (ping) => events.heartbeat(ping),
+      });
+      watched.push({ name: 'heartbeat', everyMs: watchEveryMs, run: (signal) => heartbeat.tick(signal) });
+    }
+    const watches = new Timetable(watched, (name, error) =>
+      log.warn({ err: error, entry: name }, 'a timetable entry failed and is tried again'),
+    );
+    watches.start();
+    stops.push({ name: 'watches', stop: () => watches.stop() });
     health.started();
     log.info({ url, roles: [...active], version }, 'gomon is ready');
 
     return {
       url,
       stop: stopAll,
-      tick: async () => timetable?.runAll(),
+      tick: async () => {
+        await timetable?.runAll();
+        await watches.runAll();
+      },
       drain: async (timeoutMs = 15_000) => {
         const until = Date.now() + timeoutMs;
         for (;;) {
@@ -490,4 +581,32 @@ function watchedSources(
     const { heartbeatSeconds } = sources[name];
     return heartbeatSeconds === null ? [] : [{ name, heartbeatSeconds, rules: rulesOf(name) }];
   });
+}
+
+/** Who outside is told that we are well. That Opsgenie lacks the heartbeat is said here: its answer to a ping never does. */
+function heartbeatTargets({ settings, secrets }: Config, log: Log): HeartbeatTarget[] {
+  const targets: HeartbeatTarget[] = [];
+  if (settings.heartbeat.url !== null) targets.push(createUrlHeartbeat(settings.heartbeat.url));
+  const { opsgenie: name } = settings.heartbeat;
+  if (name !== null && secrets.opsgenieApiKey === null)
+    log.warn({ setting: 'heartbeat.opsgenie' }, 'without a key of Opsgenie its heartbeat is not pinged');
+  if (name !== null && secrets.opsgenieApiKey !== null) {
+    const heartbeat = createOpsgenieHeartbeat({
+      apiKey: secrets.opsgenieApiKey,
+      apiUrl: settings.opsgenie.apiUrl,
+      timeoutMs: settings.opsgenie.timeoutSeconds * 1_000,
+      heartbeat: name,
+    });
+    targets.push(heartbeat);
+    void warnWhenMissing(heartbeat, name, log);
+  }
+  return targets;
+}
+
+async function warnWhenMissing(heartbeat: OpsgenieHeartbeat, name: string, log: Log): Promise<void> {
+  const found = await heartbeat.exists(AbortSignal.timeout(30_000));
+  if (!found.ok)
+    log.info({ heartbeat: name, detail: found.detail }, 'Opsgenie could not be asked for the heartbeat');
+  else if (found.exists === false)
+    log.warn({ heartbeat: name }, 'Opsgenie has no such heartbeat: nobody will notice when the pings stop');
 }

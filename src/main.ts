@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { addConfigCommands } from './commands/config.ts';
 import { addDatabaseCommands } from './commands/database.ts';
+import { addLedgerCommands } from './commands/ledger.ts';
 import { addSendCommand } from './commands/send.ts';
 import { addServeCommand } from './commands/serve.ts';
 import { addSlackCommands } from './commands/slack.ts';
@@ -21,6 +22,7 @@ addConfigCommands(program);
 addTokenCommands(program);
 addSlackCommands(program);
 addSendCommand(program);
+addLedgerCommands(program);
 
 try {
   await program.parseAsync();

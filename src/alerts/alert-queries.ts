@@ -4,6 +4,7 @@ import { type CursorPosition, type Page, toPage } from '../db/page.ts';
 import type { ActionKind, ActionSource, AlertsTable } from '../db/schema.ts';
 import { fromStorable, fromStorableJson, toStorable } from '../db/text.ts';
 import type { Decision, Severity, SourceName, Status } from './alert.ts';
+import { canaryLabel, canaryTenant } from './canary-alert.ts';
 import { alertColumnNames, fromRow } from './alert-row.ts';
 import type { KnownAlert } from './apply-signal.ts';
 
@@ -86,6 +87,9 @@ function filterConditions(filter: AlertFilter): RawBuilder<unknown>[] {
   anyOf('correlation_id', 'uuid', filter.correlationId);
   anyOf('assigned_to', 'text', filter.assignedTo);
   anyOf('role', 'alert_role', filter.role);
+  // Our own test alerts are hidden from whoever does not ask for them by their label.
+  if (filter.labels?.[canaryLabel] === undefined)
+    conditions.push(sql`NOT (source = 'api' AND tenant = ${canaryTenant})`);
   for (const [name, values] of Object.entries(filter.labels ?? {})) {
     const matches = values.map(
       (value) => sql`labels @> ${JSON.stringify({ [toStorable(name)]: toStorable(value) })}::jsonb`,

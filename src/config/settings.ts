@@ -203,7 +203,30 @@ const Fallback = z.strictObject({
     .describe('How long Slack may leave a P0 or P1 waiting before the webhook carries it, too.'),
 });
 
-export const Settings = z.strictObject({
+const everySeconds = z.int().min(5).max(3_600).default(60);
+
+const Canary = z.strictObject({
+  channel: Channel.nullable()
+    .default(null)
+    .describe('A channel of its own for test alerts that the service sends itself; null: none are sent.'),
+  intervalSeconds: everySeconds.describe('How often one is sent.'),
+});
+
+const Heartbeat = z.strictObject({
+  url: WebUrl.nullable()
+    .default(null)
+    .describe('Called (GET) while all is well; null: nothing is. It may hold a secret and is never shown.'),
+  opsgenie: z
+    .string()
+    .min(1)
+    .max(200)
+    .nullable()
+    .default(null)
+    .describe('Name of a heartbeat of Opsgenie that is pinged while all is well; null: none.'),
+  intervalSeconds: everySeconds.describe('How often.'),
+});
+
+const Sections = z.strictObject({
   server: Server.prefault({}).describe('Our HTTP door.'),
   log: Log.prefault({}).describe('What the service writes about itself.'),
   database: Database.prefault({}).describe('Where everything is kept.'),
@@ -240,6 +263,26 @@ export const Settings = z.strictObject({
     })
     .prefault({})
     .describe('For a database that is down.'),
+  canary: Canary.prefault({}).describe('Test alerts by which the service watches itself.'),
+  heartbeat: Heartbeat.prefault({}).describe(
+    'A sign of life to somebody outside, who raises the alarm when it stops.',
+  ),
+});
+
+/** What no section can see by itself. */
+export const Settings = Sections.superRefine((settings, context) => {
+  const { channel } = settings.canary;
+  const taken = [
+    ...Object.values(settings.slack.channels),
+    ...settings.slack.routes.map((route) => route.channel),
+  ];
+  if (channel !== null && taken.includes(channel)) {
+    context.addIssue({
+      code: 'custom',
+      path: ['canary', 'channel'],
+      message: 'a channel of its own, to which no alerts go',
+    });
+  }
 });
 export type Settings = z.output<typeof Settings>;
 

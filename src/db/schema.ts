@@ -20,6 +20,10 @@ export type Database = {
   api_tokens: ApiTokensTable;
   idempotency_keys: IdempotencyKeysTable;
   source_heartbeats: SourceHeartbeatsTable;
+  untold_episodes: UntoldEpisodesTable;
+  measured_moments: { subject_id: string; kind: string; at: Date };
+  timetable_claims: { name: string; slot_at: Date };
+  canary_runs: CanaryRunsTable;
 };
 
 type Json<T> = ColumnType<T, string, string>;
@@ -235,3 +239,15 @@ type IdempotencyKeysTable = {
 };
 
 type SourceHeartbeatsTable = { source: string; tenant: string; last_seen_at: Date };
+
+type UntoldEpisodesTable = { alert_id: string; episode: number; reason: string; noted_at: Date };
+
+type CanaryRunsTable = {
+  id: string;
+  started_at: Date;
+  alert_id: string | null;
+  notified_at: Date | null;
+  finished_at: Date | null;
+  outcome: string | null;
+  detail: string | null;
+};

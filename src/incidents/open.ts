@@ -2,6 +2,7 @@ import type { Alert, Severity } from '../alerts/alert.ts';
 import { findAlerts } from '../alerts/alert-queries.ts';
 import { type AuditEntry, audit, lockByIds } from '../alerts/alert-store.ts';
 import type { KnownAlert } from '../alerts/apply-signal.ts';
+import { isCanary } from '../alerts/canary-alert.ts';
 import { changedJobs } from '../alerts/changed.ts';
 import { isGraver, isOpen } from '../alerts/lifecycle.ts';
 import { isDevelopment } from '../alerts/match.ts';
@@ -31,6 +32,7 @@ export type AutoOpenVerdict = { open: boolean; reason: string };
 
 /** Whether an alert opens an incident by itself. */
 export function opensByItself(alert: Alert, autoCreate: Severity[]): AutoOpenVerdict {
+  if (isCanary(alert)) return { open: false, reason: 'our own test alerts open no incident' };
   if (alert.mute !== null)
     return { open: false, reason: `alerts that are not told (${alert.mute}) open no incident` };
   if (isDevelopment(alert)) {

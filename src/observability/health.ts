@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { DatabaseState } from './database-check.ts';
 
 export type DependencyState = { state: 'ok' | 'off' | 'failing'; detail?: string };
 
@@ -31,18 +31,16 @@ export class Health {
     this.#phase = 'stopping';
   }
 
-  async readiness(pool: pg.Pool): Promise<{
+  /** A pool that is full is this process's trouble and passes: the database is there. */
+  async readiness(checkDatabase: () => Promise<DatabaseState>): Promise<{
     ready: boolean;
     state: 'starting' | 'ready' | 'stopping' | 'database-away';
     dependencies: Record<string, DependencyState>;
   }> {
-    const trouble = await pool.query('SELECT 1').then(
-      () => null,
-      (error: unknown) => (error instanceof Error ? error.message : 'unknown'),
-    );
+    const found = await checkDatabase();
     const database: DependencyState =
-      trouble === null ? { state: 'ok' } : { state: 'failing', detail: trouble };
-    const state = this.#phase === 'ready' && trouble !== null ? 'database-away' : this.#phase;
+      found.state === 'ok' ? { state: 'ok' } : { state: 'failing', detail: found.detail };
+    const state = this.#phase === 'ready' && found.state === 'away' ? 'database-away' : this.#phase;
     return {
       ready: state === 'ready',
       state,

@@ -11,7 +11,7 @@ import { type App, type AppRole, startApp } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Clock } from '../../src/lib/clock.ts';
 import { createLog } from '../../src/observability/log.ts';
-import type { NewUser } from '../../sandbox/slack/workspace.ts';
+import type { NewChannel, NewUser } from '../../sandbox/slack/workspace.ts';
 import type { Role } from '../../src/api/token-store.ts';
 import { createTestDatabase } from './postgres.ts';
 
@@ -78,6 +78,8 @@ export async function startWorld(
     slackLimits?: 'slack' | 'off';
     slackUsers?: readonly NewUser[];
     slackScopes?: readonly string[];
+    /** Beside the usual ones. */
+    slackChannels?: readonly NewChannel[];
     /** Slack reaches the service over a WebSocket only, and its HTTP doors are shut. */
     socketMode?: boolean;
     /** How often Opsgenie answers that it has not worked on a request yet; every one costs a moment. */
@@ -101,6 +103,7 @@ export async function startWorld(
     appToken: 'xapp-test',
     socketMode: options.socketMode ?? false,
   });
+  for (const channel of options.slackChannels ?? []) slack.addChannel(channel);
   const opsgenie = await startOpsgenieSandbox({
     apiKey: 'test-opsgenie-key',
     ...(options.opsgenieStatusAsks === undefined ? {} : { pendingStatusAsks: options.opsgenieStatusAsks }),
