@@ -41,11 +41,13 @@ import { Timetable } from './jobs/timetable.ts';
 import { JobWorker, pendingJobs, releaseOrphans } from './jobs/worker.ts';
 import { Breaker } from './lib/breaker.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
+import { channelNews, probeChannels } from './notify/channel-probe.ts';
+import { reportDeadChannels } from './notify/channel-report.ts';
 import { Dispatcher } from './notify/deliver.ts';
 import { guardNotifier } from './notify/guarded-notifier.ts';
-import { pendingNotifications, recoverStaleClaims, wakeChannel } from './notify/ledger.ts';
+import { pendingNotifications, recoverStaleClaims, resumeAll, wakeChannel } from './notify/ledger.ts';
 import { planNotifications } from './notify/plan.ts';
-import { createEvents } from './observability/events.ts';
+import { createEvents, type DispatchEvent } from './observability/events.ts';
 import { createLog, type Log } from './observability/log.ts';
 import { createMetrics } from './observability/metrics.ts';
 import { Health } from './observability/health.ts';
@@ -176,8 +178,10 @@ export async function startApp(options: AppOptions): Promise<App> {
                 onTemplateError: (error) =>
                   log.error({ err: error }, 'the card template failed on a card; the built-in one was used'),
               }),
-              onBlocksRefused: (refusal, alertId) =>
-                log.error({ refusal, alertId }, 'Slack refused the layout of a card'),
+              onBlocksRefused: (refusal, alertId) => {
+                metrics.cardsWithoutLayout.inc({ code: refusal.code });
+                log.error({ refusal, alertId }, 'Slack refused the layout of a card');
+              },
             }),
             breakers.slack,
           );
@@ -210,6 +214,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     const traceUrl = (traceId: string): string | null =>
       traceBase === null ? null : `${traceBase.replace(/\/+$/, '')}/trace/${traceId}`;
     const routing = { routes: settings.slack.routes, channels: settings.slack.channels };
+    const standIns = { channels: settings.slack.channels, standIns: settings.slack.standIns };
     const incidentPolicy: IncidentPolicy = {
       autoCreate: settings.incidents.autoCreate,
       assignment: settings.incidents.assignment,
@@ -255,24 +260,42 @@ export async function startApp(options: AppOptions): Promise<App> {
           links: { alertUrl, traceUrl },
           clock,
           concurrency: 10,
+          standIns,
           observe: (event) => {
             events.dispatch(event);
             if (event.kind === 'failed') health.failing('slack', `${event.code}: ${event.detail}`);
-            if (event.kind === 'posted' || event.kind === 'edited') health.ok('slack');
+            if (['posted', 'edited', 'line', 'notice'].includes(event.kind)) health.ok('slack');
           },
+        });
+        // Delays that grew while Slack was away are not waited out.
+        breakers.slack.onChange(({ open }) => {
+          if (open) return;
+          resumeAll(db, slack.name, clock.now()).catch((error: unknown) =>
+            log.warn({ err: error }, 'what waited for Slack goes on by itself, but later'),
+          );
         });
         dispatcher.start();
         const running = dispatcher;
         stops.push({ name: 'dispatcher', stop: () => running.stop() });
         const listener = new Listener({
           url: databaseUrl,
-          handlers: { [wakeChannel]: () => running.wake() },
+          handlers: { [wakeChannel]: (budgets) => running.wake(budgets) },
           onError: (error) => log.warn({ err: error }, 'the listening database connection broke'),
         });
         await listener.start();
         stops.push({ name: 'listener', stop: () => listener.stop() });
       }
 
+      const probing =
+        slack === null
+          ? null
+          : {
+              db,
+              notifier: slack,
+              standIns,
+              clock,
+              observe: (event: DispatchEvent) => events.dispatch(event),
+            };
       const worker = new JobWorker({
         pool,
         url: databaseUrl,
@@ -302,6 +325,9 @@ export async function startApp(options: AppOptions): Promise<App> {
             const observe = (outcome: string, detail: string): void =>
               events.providerEvents(provider.name, outcome, detail);
             await handleProviderEvents({ db, provider, clock, observe }, subject, signal);
+          },
+          'channel.news': async (news, signal) => {
+            if (probing !== null) await channelNews(probing, news, signal);
           },
           'slack.interaction': async ({ eventId }, signal) => {
             if (slack === null) return;
@@ -334,6 +360,13 @@ export async function startApp(options: AppOptions): Promise<App> {
             },
           },
           { name: 'heartbeats', everyMs: 5_000, run: () => watchHeartbeats({ db, intake, clock }, watched) },
+          {
+            name: 'channels',
+            everyMs: 5_000,
+            run: async (signal) => {
+              if (probing !== null) await probeChannels(probing, signal);
+            },
+          },
           { name: 'orphans', everyMs: orphansEveryMs, run: async () => void (await releaseOrphans(pool)) },
           ...(provider === null || providerReturn === null
             ? []
@@ -385,6 +418,8 @@ export async function startApp(options: AppOptions): Promise<App> {
         metrics.jobsOldest.set({ task: job.task }, job.oldestSeconds);
       }
       metrics.notificationsPending.set((await pendingNotifications(db)).count);
+      if (slack !== null)
+        metrics.channelsDead.set((await reportDeadChannels(db, slack.name, standIns)).length);
     });
 
     let url: string | null = null;
@@ -424,7 +459,11 @@ export async function startApp(options: AppOptions): Promise<App> {
         routing,
         chatDoor,
         providerDoor: createOpsgenieDoor({ webhookSecrets: secrets.opsgenieWebhookSecrets }),
-        readiness: (): Promise<Readiness> => health.readiness(pool),
+        readiness: async (): Promise<Readiness> => {
+          const dead =
+            slack === null ? [] : await reportDeadChannels(db, slack.name, standIns).catch(() => []);
+          return health.readiness(pool, { slack: dead });
+        },
         limits: { maxBodyBytes: settings.intake.maxBodyBytes },
       };
       const server = await buildServer(services, {

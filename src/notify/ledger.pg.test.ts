@@ -2,11 +2,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { at } from '../../test/support/alerts.ts';
 import { type DomainDatabase, openDomainDatabase } from '../../test/support/domain-database.ts';
 import { newId } from '../lib/ids.ts';
+import { claimDue, claimUnknown, nextDue } from './claim.ts';
 import {
   addNotifications,
-  claimDue,
-  claimUnknown,
-  nextDueAt,
   type Notification,
   notificationsOf,
   type Pace,
@@ -58,7 +56,7 @@ async function add(items: PlannedNotification[], second = 0): Promise<string[]> 
 }
 
 const claim = (second: number, limit = 100): Promise<Notification[]> =>
-  claimDue(database.db, pace, limit, at(second));
+  claimDue(database.db, { notifier: 'slack', pace, urgentLimit: limit, limit }, at(second));
 const refresh = (id: string, second: number, closed = false): Promise<void> =>
   database.db
     .transaction()
@@ -75,6 +73,7 @@ const outcome = (row: Notification, parts: Partial<Outcome> = {}): Outcome => ({
   reposts: 0,
   channelId: 'C1',
   messageId: `m-${row.id}`,
+  sentTo: row.channel,
   cardHash: 'hash',
   lastError: null,
   postedAt: at(1),
@@ -274,17 +273,17 @@ describe('an unknown outcome', () => {
 
   it('is looked into when it is time, by one process', async () => {
     const id = await lost();
-    expect(await claimUnknown(database.db, 10, at(2))).toEqual([]);
-    const looked = await Promise.all([1, 2, 3].map(() => claimUnknown(database.db, 10, at(3))));
+    expect(await claimUnknown(database.db, 'slack', 10, at(2))).toEqual([]);
+    const looked = await Promise.all([1, 2, 3].map(() => claimUnknown(database.db, 'slack', 10, at(3))));
     expect(looked.flat().map((row) => row.id)).toEqual([id]);
-    expect(await claimDue(database.db, pace, 10, at(4))).toEqual([]);
+    expect(await claim(4, 10)).toEqual([]);
   });
 
   it('is looked into again when whoever did so died', async () => {
     const id = await lost();
-    await claimUnknown(database.db, 10, at(3));
-    expect(await claimUnknown(database.db, 10, at(62))).toEqual([]);
-    expect((await claimUnknown(database.db, 10, at(63))).map((row) => row.id)).toEqual([id]);
+    await claimUnknown(database.db, 'slack', 10, at(3));
+    expect(await claimUnknown(database.db, 'slack', 10, at(62))).toEqual([]);
+    expect((await claimUnknown(database.db, 'slack', 10, at(63))).map((row) => row.id)).toEqual([id]);
   });
 
   it('is not forgotten when the alert changes meanwhile', async () => {
@@ -299,7 +298,7 @@ describe('claims of a process that died', () => {
     const [id = ''] = await add([planned()]);
     const [late] = await claim(0);
     await recoverStaleClaims(database.db, at(1), at(50));
-    const [successor] = await claimUnknown(database.db, 10, at(50));
+    const [successor] = await claimUnknown(database.db, 'slack', 10, at(50));
     if (late === undefined || successor === undefined) throw new Error('not claimed');
     await record(late, 51, { messageId: 'late' });
     expect(await read(id)).toMatchObject({ state: 'unknown', message_id: null });
@@ -330,30 +329,33 @@ describe('claims of a process that died', () => {
 });
 
 describe('when to look next', () => {
+  const nextAt = async (): Promise<Date | null> =>
+    (await nextDue(database.db, { notifier: 'slack', pace, urgentOnly: false }, at(0))).at;
+
   it('is never, when nothing waits', async () => {
-    expect(await nextDueAt(database.db, pace)).toBeNull();
+    expect(await nextAt()).toBeNull();
     await sent();
-    expect(await nextDueAt(database.db, pace)).toBeNull();
+    expect(await nextAt()).toBeNull();
   });
 
   it('is when something is due, its lane has room, and no pause holds it', async () => {
     await add([planned()]);
     await database.rows('UPDATE notifications SET due_at = $1', [at(30)]);
-    expect(await nextDueAt(database.db, pace)).toEqual(at(30));
+    expect(await nextAt()).toEqual(at(30));
     await pauseLane(database.db, 'post:#a', at(40));
-    expect(await nextDueAt(database.db, pace)).toEqual(at(40));
+    expect(await nextAt()).toEqual(at(40));
   });
 
   it('is when the budget of the lane holds one more', async () => {
     await add(Array.from({ length: 21 }, () => planned()));
     await claim(10);
-    expect(await nextDueAt(database.db, pace)).toEqual(at(11));
+    expect(await nextAt()).toEqual(at(11));
   });
 
   it('is when an unknown outcome may be looked into', async () => {
     await add([planned()]);
     await database.rows(`UPDATE notifications SET state = 'unknown', due_at = $1`, [at(7)]);
-    expect(await nextDueAt(database.db, pace)).toEqual(at(7));
+    expect(await nextAt()).toEqual(at(7));
   });
 });
 

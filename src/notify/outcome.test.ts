@@ -31,6 +31,10 @@ const post = (parts: Partial<Notification> = {}): Notification => ({
   created_at: at(0),
   posted_at: null,
   updated_at: at(0),
+  content: null,
+  sent_to: null,
+  parent_id: null,
+  expires_at: null,
   ...parts,
 });
 const edit = (parts: Partial<Notification> = {}): Notification =>

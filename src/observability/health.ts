@@ -31,7 +31,11 @@ export class Health {
     this.#phase = 'stopping';
   }
 
-  async readiness(pool: pg.Pool): Promise<{
+  /** @param troubles what the database knows of them and every process answers alike, by dependency. */
+  async readiness(
+    pool: pg.Pool,
+    troubles: Record<string, string[]> = {},
+  ): Promise<{
     ready: boolean;
     state: 'starting' | 'ready' | 'stopping' | 'database-away';
     dependencies: Record<string, DependencyState>;
@@ -46,7 +50,18 @@ export class Health {
     return {
       ready: state === 'ready',
       state,
-      dependencies: { database, ...Object.fromEntries(this.#dependencies) },
+      dependencies: { database, ...this.#withTroubles(troubles) },
     };
+  }
+
+  #withTroubles(troubles: Record<string, string[]>): Record<string, DependencyState> {
+    return Object.fromEntries(
+      [...this.#dependencies].map(([name, known]) => {
+        const more = troubles[name] ?? [];
+        if (more.length === 0) return [name, known];
+        const detail = [...more, ...(known.detail === undefined ? [] : [known.detail])].join('; ');
+        return [name, { state: 'failing' as const, detail: detail.slice(0, 2_000) }];
+      }),
+    );
   }
 }
