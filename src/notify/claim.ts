@@ -17,9 +17,9 @@ const lowestPriority = 4;
 export type ClaimOptions = {
   notifier: string;
   pace: Pace;
-  /** How many urgent messages may be taken, and how many others. */
-  urgentLimit: number;
+  /** How many may be taken, and how many of those that are not urgent. */
   limit: number;
+  othersLimit: number;
 };
 
 const isEdit = sql`(b.lane = ${editLane})`;
@@ -44,11 +44,10 @@ const lanesOfBudget = sql`
  * lanes taken together. Budgets that another process is claiming from are left to it.
  */
 export async function claimDue(db: Db, options: ClaimOptions, now: Date): Promise<Notification[]> {
-  const { notifier, pace, urgentLimit, limit } = options;
+  const { notifier, pace, limit, othersLimit } = options;
   const { burst, perSecond } = budgetSql(pace);
   const tokens = sql`least(${burst}, b.tokens + greatest(0, extract(epoch FROM ${now$(now)} - b.refilled_at)) * ${perSecond})`;
-  const most = Math.max(urgentLimit, limit);
-  if (most <= 0) return [];
+  if (limit <= 0) return [];
   const claimed = await sql<Notification>`
     WITH open AS (
       SELECT b.lane AS budget, ${tokens} AS tokens, floor(${burst} / 2) AS kept
@@ -71,7 +70,7 @@ export async function claimDue(db: Db, options: ClaimOptions, now: Date): Promis
       CROSS JOIN LATERAL (
         SELECT id, priority, due_at FROM notifications n
         WHERE n.state = 'due' AND n.lane = l.lane AND n.priority = p.priority AND n.due_at <= ${now} AND n.notifier = ${notifier}
-        ORDER BY n.due_at, n.id LIMIT ${most}
+        ORDER BY n.due_at, n.id LIMIT ${limit}
       ) AS n
     ),
     affordable AS (
@@ -83,10 +82,11 @@ export async function claimDue(db: Db, options: ClaimOptions, now: Date): Promis
     chosen AS (
       SELECT * FROM (
         SELECT *, priority <= ${urgentPriority} AND NOT late AS urgent,
-          row_number() OVER (PARTITION BY priority <= ${urgentPriority} AND NOT late ORDER BY late, priority, due_at, id) AS turn
+          row_number() OVER (ORDER BY late, priority, due_at, id) AS turn,
+          row_number() OVER (PARTITION BY priority <= ${urgentPriority} AND NOT late ORDER BY late, priority, due_at, id) AS turn_of_class
         FROM affordable
       ) AS ordered
-      WHERE turn <= CASE WHEN urgent THEN ${urgentLimit}::int ELSE ${limit}::int END
+      WHERE turn <= ${limit}::int AND (urgent OR turn_of_class <= ${othersLimit}::int)
     ),
     locked AS (
       SELECT n.id FROM notifications n JOIN chosen c ON c.id = n.id WHERE n.state = 'due' FOR UPDATE OF n SKIP LOCKED

@@ -100,16 +100,16 @@ export class Dispatcher {
       await recoverStaleClaims(db, new Date(now.getTime() - staleClaimMs), now);
       await supersedeExpired(db, now);
     }
-    const { urgentLimit, limit } = this.#room();
-    if (urgentLimit <= 0) {
+    const { limit, othersLimit } = this.#room();
+    if (limit <= 0) {
       await Promise.race(this.#underWay);
       return 1;
     }
-    const unknown = await claimUnknown(db, notifier.name, urgentLimit, now);
+    const unknown = await claimUnknown(db, notifier.name, limit, now);
     for (const row of unknown) this.#track(row, this.#sender.lookFor(row));
     const due = await claimDue(
       db,
-      { notifier: notifier.name, pace, urgentLimit: Math.max(0, urgentLimit - unknown.length), limit },
+      { notifier: notifier.name, pace, limit: limit - unknown.length, othersLimit },
       now,
     );
     if (due.length > 0) {
@@ -119,11 +119,11 @@ export class Dispatcher {
     return unknown.length + due.length;
   }
 
-  #room(): { urgentLimit: number; limit: number } {
+  #room(): { limit: number; othersLimit: number } {
     const { concurrency } = this.#options;
     const kept = concurrency > 1 ? Math.ceil(concurrency * keptForUrgent) : 0;
-    const urgentLimit = concurrency - this.#underWay.size;
-    return { urgentLimit, limit: Math.min(urgentLimit, concurrency - kept - this.#othersUnderWay) };
+    const limit = concurrency - this.#underWay.size;
+    return { limit, othersLimit: Math.min(limit, concurrency - kept - this.#othersUnderWay) };
   }
 
   #track(row: Notification, work: Promise<void>): void {
@@ -143,7 +143,7 @@ export class Dispatcher {
     const { db, notifier, pace, clock } = this.#options;
     const now = clock.now();
     // Without a free hand for the others it is the end of a send that wakes us for them.
-    const urgentOnly = this.#room().limit <= 0;
+    const urgentOnly = this.#room().othersLimit <= 0;
     const { at, emptyUntil } = await nextDue(db, { notifier: notifier.name, pace, urgentOnly }, now);
     this.#emptyUntil = emptyUntil;
     if (at === null) return longestSleepMs;

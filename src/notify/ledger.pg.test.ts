@@ -56,7 +56,7 @@ async function add(items: PlannedNotification[], second = 0): Promise<string[]> 
 }
 
 const claim = (second: number, limit = 100): Promise<Notification[]> =>
-  claimDue(database.db, { notifier: 'slack', pace, urgentLimit: limit, limit }, at(second));
+  claimDue(database.db, { notifier: 'slack', pace, limit, othersLimit: limit }, at(second));
 const refresh = (id: string, second: number, closed = false): Promise<void> =>
   database.db
     .transaction()

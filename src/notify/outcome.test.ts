@@ -69,16 +69,18 @@ describe('after a send', () => {
       reposts: 0,
       channelId: 'C1',
       messageId: '17.1',
+      sentTo: '#shop',
       cardHash: 'new',
       lastError: null,
       pauseLaneMs: null,
+      channelIsDead: false,
     });
   });
 
-  it('that was rate-limited the whole lane waits as long as the vendor says', () => {
+  it('that was rate-limited the whole lane waits as long as the vendor says, and it keeps its turn', () => {
     expect(failed(post(), 'rate-limited', 7_000)).toMatchObject({
       state: 'due',
-      delayMs: 7_000,
+      delayMs: 0,
       pauseLaneMs: 7_000,
       messageId: null,
       attempts: 1,
@@ -92,8 +94,8 @@ describe('after a send', () => {
   });
 
   it('that was rate-limited without a period: half a minute, and never less than a second', () => {
-    expect(failed(post(), 'rate-limited')).toMatchObject({ delayMs: 30_000, pauseLaneMs: 30_000 });
-    expect(failed(post(), 'rate-limited', 0)).toMatchObject({ delayMs: 1_000, pauseLaneMs: 1_000 });
+    expect(failed(post(), 'rate-limited')).toMatchObject({ delayMs: 0, pauseLaneMs: 30_000 });
+    expect(failed(post(), 'rate-limited', 0)).toMatchObject({ delayMs: 0, pauseLaneMs: 1_000 });
   });
 
   it('that surely did not arrive is tried again ever later, within a minute and a quarter', () => {

@@ -142,7 +142,7 @@ function isPosted(card: Notification, notifier: string): boolean {
 }
 
 function isAfter(action: RecordedAction, card: Notification): boolean {
-  return card.posted_at !== null && action.at >= card.posted_at;
+  return card.posted_at !== null && action.at > card.posted_at;
 }
 
 type Line = {
