@@ -3,7 +3,7 @@ import type { Db } from '../db/pool.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { DispatchEvent } from '../observability/events.ts';
 import { type ChannelState, markUsable, probeEveryMs } from './channel-store.ts';
-import { editLane, postLane } from './lanes.ts';
+import { postLane } from './lanes.ts';
 import { wakeDispatchers } from './ledger.ts';
 import type { ChannelCheck, ChecksChannels, Notifier, NotifyFailure } from './notifier.ts';
 import type { StandIns } from './stand-in.ts';
@@ -44,9 +44,11 @@ export async function channelNews(
 ): Promise<void> {
   const now = deps.clock.now();
   await sql`
-    UPDATE notifications SET due_at = ${now}
-    WHERE state = 'due' AND lane = ${editLane} AND due_at > ${now} AND notifier = ${deps.notifier.name}
-      AND channel_id = ${news.channelId}`.execute(deps.db);
+    UPDATE notifications n SET due_at = ${now}
+    WHERE n.state = 'due' AND n.due_at > ${now} AND n.notifier = ${deps.notifier.name}
+      AND (n.channel_id = ${news.channelId} OR EXISTS (
+        SELECT FROM notifications card WHERE card.id = n.parent_id AND card.channel_id = ${news.channelId}
+      ))`.execute(deps.db);
   await wakeDispatchers(deps.db);
   await probe(deps, () => true, news, signal);
 }

@@ -3,7 +3,7 @@ import type { Db, Tx } from '../db/pool.ts';
 import type { ChannelsTable } from '../db/schema.ts';
 import { toStorable } from '../db/text.ts';
 import { urgentPriority } from './claim.ts';
-import { editLane, noticeLane, postLane } from './lanes.ts';
+import { editLane, lineLane, noticeLane, postLane } from './lanes.ts';
 import { ensureBudgets, pauseLane, wakeDispatchers } from './ledger.ts';
 import { endNotice, planNotice } from './notice.ts';
 import { placeFor, type StandIns, standInFor } from './stand-in.ts';
@@ -144,8 +144,10 @@ export async function markUsable(
       await moveWaiting(tx, notifier, standIns, now);
       await sql`
         UPDATE notifications SET due_at = ${now}
-        WHERE state = 'due' AND lane = ${editLane} AND due_at > ${now} AND notifier = ${notifier}
-          AND coalesce(sent_to, channel) = ${channel}`.execute(tx);
+        WHERE state = 'due' AND due_at > ${now} AND notifier = ${notifier}
+          AND (lane = ${lineLane(channel)} OR (lane = ${editLane} AND coalesce(sent_to, channel) = ${channel}))`.execute(
+        tx,
+      );
     }
     await wakeDispatchers(tx);
   });
