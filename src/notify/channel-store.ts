@@ -95,7 +95,11 @@ export async function markDead(
       const standIn = standInFor(channel, urgentPriority, standIns);
       const where = standIn ?? channel;
       const text = `${channel} cannot be posted to (${code}). Its messages come here until that is mended. ${detail}`;
-      await planNotice(tx, { notifier, channel: where, subject: subjectOfChannel(channel), outage, text }, now);
+      await planNotice(
+        tx,
+        { notifier, channel: where, subject: subjectOfChannel(channel), outage, text },
+        now,
+      );
     }
     if (known.state !== 'dead') await moveWaiting(tx, notifier, standIns, now);
     return isNew;

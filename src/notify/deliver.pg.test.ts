@@ -161,7 +161,8 @@ async function change(id: string, action: AlertAction): Promise<void> {
   await plan([id]);
 }
 
-const rows = (): Promise<Notification[]> => database.rows(`SELECT * FROM notifications WHERE purpose = 'card' ORDER BY id`);
+const rows = (): Promise<Notification[]> =>
+  database.rows(`SELECT * FROM notifications WHERE purpose = 'card' ORDER BY id`);
 
 /** Until nothing is left to do at this time of the clock. */
 async function settle(): Promise<Notification[]> {

@@ -68,7 +68,9 @@ export async function addNotifications(tx: Tx, planned: PlannedNotification[], n
   if (planned.length === 0) return;
   await tx
     .insertInto('notifications')
-    .values(planned.map((item) => ({ ...newRow(item, now), purpose: cardPurpose, lane: postLane(item.channel) })))
+    .values(
+      planned.map((item) => ({ ...newRow(item, now), purpose: cardPurpose, lane: postLane(item.channel) })),
+    )
     .onConflict((conflict) =>
       conflict.columns(['subject', 'notifier', 'channel', 'purpose', 'episode']).doUpdateSet({
         wanted: sql`notifications.wanted + 1`,
@@ -297,7 +299,9 @@ export async function pauseLane(db: Db | Tx, lane: string, until: Date): Promise
 export async function resumeAll(db: Db, notifier: string, now: Date): Promise<number> {
   const rows = await sql`
     UPDATE notifications SET due_at = ${now}
-    WHERE notifier = ${notifier} AND state IN ('due', 'unknown') AND due_at > ${now} RETURNING id`.execute(db);
+    WHERE notifier = ${notifier} AND state IN ('due', 'unknown') AND due_at > ${now} RETURNING id`.execute(
+    db,
+  );
   if (rows.rows.length > 0) await wakeDispatchers(db);
   return rows.rows.length;
 }

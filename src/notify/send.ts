@@ -8,7 +8,14 @@ import { buildCards, type CardLinks } from './card.ts';
 import { knownChannelId, markDead, markUsable, postponeEdits, probeEveryMs } from './channel-store.ts';
 import { channelOfLane, noticeLane, postLane } from './lanes.ts';
 import { cardPurpose, moveClaimed, type Notification, parentsOf, pauseLane, recordSend } from './ledger.ts';
-import type { FindsPosted, MessageContent, Notifier, NotifyFailure, NotifyResult, ThreadPlace } from './notifier.ts';
+import type {
+  FindsPosted,
+  MessageContent,
+  Notifier,
+  NotifyFailure,
+  NotifyResult,
+  ThreadPlace,
+} from './notifier.ts';
 import { afterSend, isLine, type NextState, unchanged } from './outcome.ts';
 import { findPlaces, type Place } from './place.ts';
 import type { StandIns } from './stand-in.ts';
@@ -93,7 +100,8 @@ export class Sender {
     const cards = due.filter((row) => row.purpose === cardPurpose);
     const posts = due.filter((row) => row.message_id === null && !isLine(row));
     const contents = new Map<string, MessageContent>(await buildCards(db, cards, links));
-    for (const { id, content } of due) if (content !== null) contents.set(id, { kind: 'text', text: content.text });
+    for (const { id, content } of due)
+      if (content !== null) contents.set(id, { kind: 'text', text: content.text });
     const found =
       standIns === null || posts.length === 0
         ? null
@@ -146,7 +154,12 @@ export class Sender {
     }
   }
 
-  async #deliver(row: Notification, content: MessageContent, channel: string, context: Context): Promise<void> {
+  async #deliver(
+    row: Notification,
+    content: MessageContent,
+    channel: string,
+    context: Context,
+  ): Promise<void> {
     const { observe, standIns, db, clock } = this.#options;
     const cardHash = hashOf(content);
     if (row.message_id !== null && row.card_hash === cardHash) {
@@ -187,9 +200,14 @@ export class Sender {
     if (isNew) observe({ kind: 'channel', channel, state: 'dead', code, detail });
   }
 
-  async #sendLine(row: Notification, content: MessageContent, parent: Notification | undefined): Promise<void> {
+  async #sendLine(
+    row: Notification,
+    content: MessageContent,
+    parent: Notification | undefined,
+  ): Promise<void> {
     const { clock, observe } = this.#options;
-    if (row.expires_at !== null && row.expires_at <= clock.now()) return this.#supersede(row, 'too late to be news');
+    if (row.expires_at !== null && row.expires_at <= clock.now())
+      return this.#supersede(row, 'too late to be news');
     if (parent === undefined || parent.state === 'superseded')
       return this.#supersede(row, 'its card is not there any more');
     const { channel_id: channelId, message_id: messageId } = parent;
@@ -245,7 +263,8 @@ export class Sender {
     const firstPost = row.posted_at === null && next.messageId !== null;
     // Before the row is due again: it must not go out in between.
     if (next.pauseLaneMs !== null) await pauseLane(db, next.lane, new Date(now.getTime() + next.pauseLaneMs));
-    const dueAt = next.state === 'due' && next.delayMs === 0 ? row.due_at : new Date(now.getTime() + next.delayMs);
+    const dueAt =
+      next.state === 'due' && next.delayMs === 0 ? row.due_at : new Date(now.getTime() + next.delayMs);
     await recordSend(
       db,
       row,

@@ -13,7 +13,11 @@ export type StandIns = {
  * P0 and P1 and the one for the rest stand in for each other; development goes to
  * the latter, and a channel of a route to whichever fits the message's priority.
  */
-export function standInFor(channel: string, priority: number, { channels, standIns }: StandIns): string | null {
+export function standInFor(
+  channel: string,
+  priority: number,
+  { channels, standIns }: StandIns,
+): string | null {
   const standIn = Object.hasOwn(standIns, channel) ? standIns[channel] : byRule(channel, priority, channels);
   return standIn === undefined || standIn === channel ? null : standIn;
 }

@@ -24,8 +24,7 @@ async function tell(title: string, severity: string, more: Record<string, unknow
 const texts = (channel: string) => world.slack.messages(channel).map((one) => one.text);
 const cards = (channel: string, title: string) =>
   world.slack.messages(channel).filter((one) => one.text.includes(title) && one.blocks.length > 0);
-const notices = (channel: string) =>
-  world.slack.messages(channel).filter((one) => one.blocks.length === 0);
+const notices = (channel: string) => world.slack.messages(channel).filter((one) => one.blocks.length === 0);
 const slackState = async () => (await world.call('GET', '/readyz')).body.dependencies.slack;
 /** Archived or not, and nobody says so: no event is sent. */
 const setArchived = (channel: string, isArchived: boolean): void => {
@@ -194,7 +193,9 @@ it('archived with messages in it: they are brought to their end when it is back,
   expect(world.slack.calls('chat.update')).toHaveLength(1);
   world.slack.unarchive(critical);
   await events();
-  expect(cards(critical, 'Posted before').map((one) => one.text)).toEqual([expect.stringMatching(/resolved/i)]);
+  expect(cards(critical, 'Posted before').map((one) => one.text)).toEqual([
+    expect.stringMatching(/resolved/i),
+  ]);
   expect(world.slack.messages(standIn)).toEqual([]);
 });
 

@@ -43,7 +43,10 @@ export async function checkSlackChannel(
     detail,
   });
   if (channel.is_archived) {
-    return refused('is_archived', `${place.channel} is archived: unarchive it, or name another in the settings.`);
+    return refused(
+      'is_archived',
+      `${place.channel} is archived: unarchive it, or name another in the settings.`,
+    );
   }
   if (!visibleCodes.has(place.code)) {
     return failure('unavailable', 'cannot_look', `Only a post can tell whether ${place.code} is mended.`);
@@ -69,7 +72,8 @@ async function lookUp(
   const name = channel.startsWith('#') ? channel.slice(1) : null;
   if (channelId !== null) {
     const known = await info(connection, channelId, signal);
-    const isIt = known.ok && (name === null || known.channel.name === undefined || known.channel.name === name);
+    const isIt =
+      known.ok && (name === null || known.channel.name === undefined || known.channel.name === name);
     if (isIt || (!known.ok && known.code !== 'channel_not_found')) return known;
   }
   const place = await findChannelId(connection, channel, signal);

@@ -95,9 +95,7 @@ const saidUsable = new Set(['channel_unarchive', 'group_unarchive']);
  * something else. Only unarchiving is taken at its word; who joined (we or somebody
  * else) and what a channel is called now is looked at.
  */
-export function channelNewsIn(
-  event: Record<string, unknown>,
-): { channelId: string; usable: boolean } | null {
+export function channelNewsIn(event: Record<string, unknown>): { channelId: string; usable: boolean } | null {
   const { type } = event;
   if (typeof type !== 'string' || !channelEvents.has(type)) return null;
   // channel_rename carries an object, channel_id_changed the ids of before and now.

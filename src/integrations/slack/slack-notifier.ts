@@ -129,7 +129,9 @@ export function createSlackNotifier(options: SlackNotifierOptions): SlackNotifie
           ? { channel }
           : { channel, thread_ts: thread.messageId, reply_broadcast: thread.broadcast };
       const send = (extra: Record<string, unknown>): Promise<NotifyResult> =>
-        asMember(channel, () => sendCard('chat.postMessage', { target, card, notificationId, extra }, signal));
+        asMember(channel, () =>
+          sendCard('chat.postMessage', { target, card, notificationId, extra }, signal),
+        );
       const unfurl = { unfurl_links: false, unfurl_media: false };
       const result = await send({ ...unfurl, client_msg_id: uuidV5(notificationId, messageIdNamespace) });
       // Slack knows the id, but its message was deleted since: the id is of no more use.
