@@ -55,10 +55,12 @@ export async function claimDue(db: Db, options: ClaimOptions, now: Date): Promis
       WHERE (b.paused_until IS NULL OR b.paused_until <= ${now}) AND ${tokens} >= 1
         AND EXISTS (
           SELECT FROM ${lanesOfBudget} AS l, generate_series(0, ${lowestPriority}::int) AS p (priority)
-          WHERE EXISTS (
-            SELECT FROM notifications n
+          -- Not EXISTS: that may be planned as a join with all that waits.
+          WHERE (
+            SELECT n.id FROM notifications n
             WHERE n.state = 'due' AND n.lane = l.lane AND n.priority = p.priority AND n.due_at <= ${now} AND n.notifier = ${notifier}
-          )
+            ORDER BY n.due_at LIMIT 1
+          ) IS NOT NULL
         )
       FOR UPDATE OF b SKIP LOCKED
     ),
