@@ -5,16 +5,22 @@ import { newId } from '../lib/ids.ts';
 import { claimDue, claimUnknown, nextDue } from './claim.ts';
 import {
   addNotifications,
+  addTexts,
+  adoptMessage,
   type Notification,
   notificationsOf,
   type Pace,
   pauseLane,
   pendingNotifications,
   type PlannedNotification,
+  type PlannedText,
   recordSend,
   recoverStaleClaims,
   refreshNotifications,
+  resumeAll,
+  supersedeExpired,
 } from './ledger.ts';
+import { endNotice, planNotice } from './notice.ts';
 
 let database: DomainDatabase;
 
@@ -356,6 +362,155 @@ describe('when to look next', () => {
     await add([planned()]);
     await database.rows(`UPDATE notifications SET state = 'unknown', due_at = $1`, [at(7)]);
     expect(await nextAt()).toEqual(at(7));
+  });
+});
+
+describe('lanes of one channel', () => {
+  const line = (parts: Partial<PlannedText> = {}): PlannedText => ({
+    ...planned(),
+    purpose: `line:${newId()}`,
+    lane: 'line:#a',
+    content: { text: 'Acknowledged' },
+    parentId: newId(),
+    expiresAt: null,
+    ...parts,
+  });
+  const addLines = (items: PlannedText[], second = 0): Promise<number> =>
+    database.db.transaction().execute((tx) => addTexts(tx, items, at(second)));
+
+  it('share its budget, and lines leave half of a burst to all else', async () => {
+    await addLines(Array.from({ length: 30 }, () => line({ priority: 0 })));
+    expect(await claim(0)).toHaveLength(10);
+    await add(Array.from({ length: 30 }, () => planned()));
+    expect((await claim(0)).map((row) => row.purpose)).toEqual(Array(10).fill('card'));
+    expect((await claim(1)).map((row) => row.purpose)).toEqual(['card']);
+  });
+
+  it('let lines go after all else, however grave the alert', async () => {
+    await addLines([line({ priority: 0 })], 0);
+    await add([planned({ priority: 4 })], 5);
+    expect((await claim(10)).map((row) => row.purpose)).toEqual(['card', expect.stringMatching(/^line:/)]);
+  });
+
+  it('take a line once for its key, whatever it says the second time', async () => {
+    const first = line();
+    expect(await addLines([first])).toBe(1);
+    expect(await addLines([{ ...first, id: newId(), content: { text: 'other' } }], 5)).toBe(0);
+    expect(await read(first.id)).toMatchObject({ content: { text: 'Acknowledged' }, wanted: 1 });
+  });
+
+  it('drop what is too late to be news', async () => {
+    const late = line({ expiresAt: at(600) });
+    await addLines([late, line({ expiresAt: at(601) }), line()]);
+    await supersedeExpired(database.db, at(600));
+    expect(await read(late.id)).toMatchObject({ state: 'superseded' });
+    expect((await pendingNotifications(database.db)).count).toBe(2);
+  });
+});
+
+describe('hands kept for the gravest', () => {
+  const take = (second: number, limit: number, othersLimit: number): Promise<Notification[]> =>
+    claimDue(database.db, { notifier: 'slack', pace, limit, othersLimit }, at(second));
+
+  it('take P0 and P1 of any lane while there is none left for the others', async () => {
+    await add(Array.from({ length: 5 }, () => planned()));
+    await add([planned({ priority: 1, channel: '#b' }), planned({ priority: 0, channel: '#c' })], 5);
+    expect((await take(10, 3, 0)).map((row) => row.priority)).toEqual([0, 1]);
+    expect((await take(10, 3, 2)).map((row) => row.priority)).toEqual([3, 3]);
+  });
+
+  it('are never more than there are', async () => {
+    await add(Array.from({ length: 5 }, () => planned({ priority: 0 })));
+    await add(Array.from({ length: 5 }, () => planned({ channel: '#b' })));
+    expect((await take(0, 4, 3)).map((row) => row.priority)).toEqual([0, 0, 0, 0]);
+  });
+
+  it("leave another notifier's messages to it", async () => {
+    await add([planned({ notifier: 'webhook', channel: 'webhook' })]);
+    expect(await take(0, 10, 10)).toEqual([]);
+  });
+});
+
+describe('when a vendor is back', () => {
+  it('goes on at once with what waited for its next try, but not with a lane that the vendor paused', async () => {
+    const [id = '', other = ''] = await add([planned(), planned({ notifier: 'webhook' })]);
+    await database.rows('UPDATE notifications SET due_at = $1', [at(60)]);
+    await add([planned({ channel: '#paused' })]);
+    await pauseLane(database.db, 'line:#paused', at(50));
+    expect(await resumeAll(database.db, 'slack', at(5))).toBe(1);
+    expect((await claim(5)).map((row) => row.id)).toEqual([id]);
+    expect(await read(other)).toMatchObject({ due_at: at(60) });
+  });
+});
+
+describe('a message somebody has before them', () => {
+  const adopt = (notificationId: string): Promise<boolean> =>
+    adoptMessage(database.db, { notificationId, channelId: 'C9', messageId: '9.9' }, at(50));
+
+  it.each(['unknown', 'due', 'failed'])('is known from now on, though its row was %s', async (state) => {
+    const [id = ''] = await add([planned()]);
+    await database.rows('UPDATE notifications SET state = $1, due_at = $2', [state, at(90)]);
+    expect(await adopt(id)).toBe(true);
+    expect(await read(id)).toMatchObject({
+      state: 'due',
+      lane: 'edit',
+      channel_id: 'C9',
+      message_id: '9.9',
+      sent_to: '#a',
+      posted_at: at(50),
+      due_at: at(50),
+    });
+    expect(await adopt(id)).toBe(false);
+  });
+
+  it('changes nothing where the row knows its message, or is being sent', async () => {
+    const id = await sent();
+    expect(await adopt(id)).toBe(false);
+    const [sending = ''] = await add([planned()]);
+    await claim(5);
+    expect(await adopt(sending)).toBe(false);
+    expect(await adopt(newId())).toBe(false);
+  });
+});
+
+describe('a notice', () => {
+  const notice = (text: string) => ({
+    notifier: 'slack',
+    channel: '#a',
+    subject: 'breaker:opsgenie',
+    outage: 1,
+    text,
+  });
+  const plan = (outage = 1): Promise<void> =>
+    database.db
+      .transaction()
+      .execute((tx) => planNotice(tx, { ...notice('Opsgenie does not answer.'), outage }, at(0)));
+  const end = (): Promise<void> =>
+    database.db.transaction().execute((tx) => endNotice(tx, notice('It answers again.'), at(9)));
+
+  it('is planned once for an outage, and goes before what is less grave', async () => {
+    await add([planned({ priority: 2 })]);
+    await plan();
+    await plan();
+    await plan(2);
+    const rows = await claim(1);
+    expect(rows.map((row) => row.purpose)).toEqual(['notice', 'notice', 'card']);
+    expect(rows[0]).toMatchObject({ alert_id: null, content: { text: 'Opsgenie does not answer.' } });
+  });
+
+  it('is edited when its outage is over', async () => {
+    await plan();
+    for (const row of await claim(1)) await record(row, 2);
+    await end();
+    const [row] = await claim(10);
+    expect(row).toMatchObject({ lane: 'edit', content: { text: 'It answers again.' }, closed: true });
+  });
+
+  it('is not sent any more when its outage is over before anybody saw it', async () => {
+    await plan();
+    await end();
+    expect(await claim(10)).toEqual([]);
+    expect(await pendingNotifications(database.db)).toMatchObject({ count: 0 });
   });
 });
 
