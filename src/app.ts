@@ -45,7 +45,7 @@ import { channelNews, probeChannels } from './notify/channel-probe.ts';
 import { reportDeadChannels } from './notify/channel-report.ts';
 import { Dispatcher } from './notify/deliver.ts';
 import { guardNotifier } from './notify/guarded-notifier.ts';
-import { pendingNotifications, recoverStaleClaims, resumeAll, wakeChannel } from './notify/ledger.ts';
+import { pendingNotifications, recoverStaleClaims, wakeChannel } from './notify/ledger.ts';
 import { planNotifications } from './notify/plan.ts';
 import { createEvents, type DispatchEvent } from './observability/events.ts';
 import { createLog, type Log } from './observability/log.ts';
@@ -266,13 +266,6 @@ export async function startApp(options: AppOptions): Promise<App> {
             if (event.kind === 'failed') health.failing('slack', `${event.code}: ${event.detail}`);
             if (['posted', 'edited', 'line', 'notice'].includes(event.kind)) health.ok('slack');
           },
-        });
-        // Delays that grew while Slack was away are not waited out.
-        breakers.slack.onChange(({ open }) => {
-          if (open) return;
-          resumeAll(db, slack.name, clock.now()).catch((error: unknown) =>
-            log.warn({ err: error }, 'what waited for Slack goes on by itself, but later'),
-          );
         });
         dispatcher.start();
         const running = dispatcher;

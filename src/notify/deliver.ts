@@ -3,7 +3,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { DispatchEvent } from '../observability/events.ts';
 import type { CardLinks } from './card.ts';
 import { claimDue, claimUnknown, nextDue, urgentPriority } from './claim.ts';
-import { type Notification, type Pace, recoverStaleClaims, supersedeExpired } from './ledger.ts';
+import { type Notification, type Pace, recoverStaleClaims, resumeOne, supersedeExpired } from './ledger.ts';
 import type { FindsPosted, Notifier } from './notifier.ts';
 import { Sender } from './send.ts';
 import type { StandIns } from './stand-in.ts';
@@ -32,6 +32,8 @@ export type DispatcherOptions = {
 const staleClaimMs = 45_000;
 const sweepEveryMs = 5_000;
 const longestSleepMs = 5_000;
+/** While the vendor is away one message tries so often, so that its return is noticed however long the others wait. */
+const nudgeEveryMs = 3_000;
 /** Where nearly all hands are busy with slow sends, a P0 must not wait for one of them. */
 const keptForUrgent = 0.3;
 
@@ -45,6 +47,7 @@ export class Dispatcher {
   #wake: (() => void) | null = null;
   #woken = false;
   #sweptAtMs = 0;
+  #nudgedAtMs = 0;
   #emptyUntil = new Map<string, Date>();
 
   constructor(options: DispatcherOptions) {
@@ -100,6 +103,10 @@ export class Dispatcher {
       await recoverStaleClaims(db, new Date(now.getTime() - staleClaimMs), now);
       await supersedeExpired(db, now);
     }
+    if (this.#sender.vendorIsDown && Math.abs(now.getTime() - this.#nudgedAtMs) >= nudgeEveryMs) {
+      this.#nudgedAtMs = now.getTime();
+      await resumeOne(db, notifier.name, now);
+    }
     const { limit, othersLimit } = this.#room();
     if (limit <= 0) {
       await Promise.race(this.#underWay);
@@ -146,8 +153,9 @@ export class Dispatcher {
     const urgentOnly = this.#room().othersLimit <= 0;
     const { at, emptyUntil } = await nextDue(db, { notifier: notifier.name, pace, urgentOnly }, now);
     this.#emptyUntil = emptyUntil;
-    if (at === null) return longestSleepMs;
-    return Math.min(Math.max(at.getTime() - clock.now().getTime(), 10), longestSleepMs);
+    const longest = this.#sender.vendorIsDown ? nudgeEveryMs : longestSleepMs;
+    if (at === null) return longest;
+    return Math.min(Math.max(at.getTime() - clock.now().getTime(), 10), longest);
   }
 
   #areEmpty(budgets: string): boolean {

@@ -306,6 +306,17 @@ export async function resumeAll(db: Db, notifier: string, now: Date): Promise<nu
   return rows.rows.length;
 }
 
+/** Makes one message due now, the gravest that waits for its next try: to see whether its vendor is back. */
+export async function resumeOne(db: Db, notifier: string, now: Date): Promise<void> {
+  await sql`
+    UPDATE notifications SET due_at = ${now}
+    WHERE id = (
+      SELECT id FROM notifications
+      WHERE notifier = ${notifier} AND state IN ('due', 'unknown') AND due_at > ${now}
+      ORDER BY priority, due_at LIMIT 1 FOR UPDATE SKIP LOCKED
+    )`.execute(db);
+}
+
 /** Messages not in their wanted state yet, and since when the one waits that could go longest. In two parts, as the partial indexes are. */
 export async function pendingNotifications(db: Db): Promise<{ count: number; oldest: Date | null }> {
   const row = await sql<{ count: number; oldest: Date | null }>`

@@ -7,7 +7,15 @@ import { afterLook } from './after-look.ts';
 import { buildCards, type CardLinks } from './card.ts';
 import { knownChannelId, markDead, markUsable, postponeEdits, probeEveryMs } from './channel-store.ts';
 import { channelOfLane, noticeLane, postLane } from './lanes.ts';
-import { cardPurpose, moveClaimed, type Notification, parentsOf, pauseLane, recordSend } from './ledger.ts';
+import {
+  cardPurpose,
+  moveClaimed,
+  type Notification,
+  parentsOf,
+  pauseLane,
+  recordSend,
+  resumeAll,
+} from './ledger.ts';
 import type {
   FindsPosted,
   MessageContent,
@@ -19,6 +27,7 @@ import type {
 import { afterSend, isLine, type NextState, unchanged } from './outcome.ts';
 import { findPlaces, type Place } from './place.ts';
 import type { StandIns } from './stand-in.ts';
+import { VendorPulse } from './vendor-pulse.ts';
 
 /**
  * Sends claimed messages. Reads what they are about as it is now, and posts, edits
@@ -51,9 +60,15 @@ type Context = {
 
 export class Sender {
   readonly #options: SenderOptions;
+  readonly #pulse = new VendorPulse();
 
   constructor(options: SenderOptions) {
     this.#options = options;
+  }
+
+  /** The calls before all failed for the vendor's sake: it may be worth looking before anything is due. */
+  get vendorIsDown(): boolean {
+    return this.#pulse.isDown;
   }
 
   /** A message that cannot be read must not hold those that were claimed with it: each is then tried by itself. */
@@ -91,6 +106,7 @@ export class Sender {
       ...(until < clock.now() && { until }),
       ...(typeof parent?.message_id === 'string' && { threadId: parent.message_id }),
     });
+    await this.#heard(answer);
     if (answer.ok && answer.found !== null) observe({ kind: 'adopted', channel: row.channel });
     await this.#record(claimed, afterLook(row, answer));
   }
@@ -236,10 +252,22 @@ export class Sender {
     const message = { card, notificationId: row.id };
     // A send that has begun is finished also while stopping: its outcome would be unknown otherwise.
     const { signal } = new AbortController();
-    if (row.message_id === null || row.channel_id === null) {
-      return notifier.post({ ...message, channel, ...(thread !== undefined && { thread }) }, signal);
-    }
-    return notifier.edit({ ...message, channelId: row.channel_id, messageId: row.message_id }, signal);
+    const result =
+      row.message_id === null || row.channel_id === null
+        ? await notifier.post({ ...message, channel, ...(thread !== undefined && { thread }) }, signal)
+        : await notifier.edit({ ...message, channelId: row.channel_id, messageId: row.message_id }, signal);
+    await this.#heard(result);
+    return result;
+  }
+
+  /** Delays that grew while the vendor was away are not waited out. */
+  async #heard(result: { ok: true } | NotifyFailure): Promise<void> {
+    const { db, notifier, clock, observe } = this.#options;
+    if (!this.#pulse.note(result)) return;
+    // Failing here must not cost what the call itself did: all goes on by itself, only later.
+    await resumeAll(db, notifier.name, clock.now()).catch((error: unknown) =>
+      observe({ kind: 'trouble', error }),
+    );
   }
 
   #report(row: Notification, content: MessageContent, result: NotifyResult): void {

@@ -80,7 +80,7 @@ it('sends that hang do not hold up a P0', async () => {
 
 it('goes on within ten seconds of the return of Slack, however long it had waited', async () => {
   world = await startWorld({ settings: noIncidents });
-  world.slack.fault({ method: '*', kind: 'http-500', times: 100_000 });
+  world.slack.fault({ method: '*', kind: 'ok-false', error: 'service_unavailable', times: 100_000 });
   await post(Array.from({ length: 8 }, (_, n) => ({ title: `Waits ${n}`, severity: 'P2' })));
   for (let minute = 0; minute < 5; minute += 1) {
     const calls = world.slack.calls().length;
@@ -90,6 +90,11 @@ it('goes on within ten seconds of the return of Slack, however long it had waite
   await expect
     .poll(async () => (await world.call('GET', '/metrics')).text, { timeout: 10_000 })
     .toMatch(/gomon_circuit_open\{target="slack"\} 1/);
+  // As after hours: nothing is to be tried within the next minute.
+  const later = `
+    WITH moved AS (UPDATE notifications SET due_at = now() + interval '30 minutes' WHERE claimed_at IS NULL)
+    SELECT 1 FROM notifications WHERE claimed_at IS NOT NULL`;
+  await expect.poll(async () => (await world.rows(later)).length, { interval: 1 }).toBe(0);
   world.slack.clearFaults();
   await world.app.drain(10_000);
   expect(titles('#k8s-healthchecks', /Waits \d/).toSorted()).toEqual(
