@@ -47,12 +47,14 @@ import { Timetable, type TimetableEntry } from './jobs/timetable.ts';
 import { JobWorker, pendingJobs, releaseOrphans } from './jobs/worker.ts';
 import { Breaker } from './lib/breaker.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
+import { channelNews, probeChannels } from './notify/channel-probe.ts';
+import { reportDeadChannels } from './notify/channel-report.ts';
 import { Dispatcher } from './notify/deliver.ts';
 import { guardNotifier } from './notify/guarded-notifier.ts';
 import { pendingNotifications, recoverStaleClaims, wakeChannel } from './notify/ledger.ts';
 import { planNotifications } from './notify/plan.ts';
 import { createDatabaseCheck } from './observability/database-check.ts';
-import { createEvents } from './observability/events.ts';
+import { createEvents, type DispatchEvent } from './observability/events.ts';
 import { createLog, type Log } from './observability/log.ts';
 import { createMetrics } from './observability/metrics.ts';
 import { Health } from './observability/health.ts';
@@ -199,8 +201,10 @@ export async function startApp(options: AppOptions): Promise<App> {
                 onTemplateError: (error) =>
                   log.error({ err: error }, 'the card template failed on a card; the built-in one was used'),
               }),
-              onBlocksRefused: (refusal, alertId) =>
-                log.error({ refusal, alertId }, 'Slack refused the layout of a card'),
+              onBlocksRefused: (refusal, alertId) => {
+                metrics.cardsWithoutLayout.inc({ code: refusal.code });
+                log.error({ refusal, alertId }, 'Slack refused the layout of a card');
+              },
             }),
             breakers.slack,
           );
@@ -237,6 +241,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       channels: settings.slack.channels,
       canary: canaryChannel,
     };
+    const standIns = { channels: settings.slack.channels, standIns: settings.slack.standIns };
     const incidentPolicy: IncidentPolicy = {
       autoCreate: settings.incidents.autoCreate,
       assignment: settings.incidents.assignment,
@@ -282,10 +287,11 @@ export async function startApp(options: AppOptions): Promise<App> {
           links: { alertUrl, traceUrl },
           clock,
           concurrency: 10,
+          standIns,
           observe: (event) => {
             events.dispatch(event);
             if (event.kind === 'failed') health.failing('slack', `${event.code}: ${event.detail}`);
-            if (event.kind === 'posted' || event.kind === 'edited') health.ok('slack');
+            if (['posted', 'edited', 'line', 'notice'].includes(event.kind)) health.ok('slack');
           },
         });
         dispatcher.start();
@@ -293,13 +299,23 @@ export async function startApp(options: AppOptions): Promise<App> {
         stops.push({ name: 'dispatcher', stop: () => running.stop() });
         const listener = new Listener({
           url: databaseUrl,
-          handlers: { [wakeChannel]: () => running.wake() },
+          handlers: { [wakeChannel]: (budgets) => running.wake(budgets) },
           onError: (error) => log.warn({ err: error }, 'the listening database connection broke'),
         });
         await listener.start();
         stops.push({ name: 'listener', stop: () => listener.stop() });
       }
 
+      const probing =
+        slack === null
+          ? null
+          : {
+              db,
+              notifier: slack,
+              standIns,
+              clock,
+              observe: (event: DispatchEvent) => events.dispatch(event),
+            };
       const worker = new JobWorker({
         pool,
         url: databaseUrl,
@@ -334,6 +350,9 @@ export async function startApp(options: AppOptions): Promise<App> {
               events.providerEvents(provider.name, outcome, detail);
             await handleProviderEvents({ db, provider, clock, observe }, subject, signal);
           },
+          'channel.news': async (news, signal) => {
+            if (probing !== null) await channelNews(probing, news, signal);
+          },
           'slack.interaction': async ({ eventId }, signal) => {
             if (slack === null) return;
             const observe = (action: string, userId: string, alertId: string): void =>
@@ -365,6 +384,13 @@ export async function startApp(options: AppOptions): Promise<App> {
             },
           },
           { name: 'heartbeats', everyMs: 5_000, run: () => watchHeartbeats({ db, intake, clock }, watched) },
+          {
+            name: 'channels',
+            everyMs: 5_000,
+            run: async (signal) => {
+              if (probing !== null) await probeChannels(probing, signal);
+            },
+          },
           { name: 'orphans', everyMs: orphansEveryMs, run: async () => void (await releaseOrphans(pool)) },
           ...(provider === null || providerReturn === null
             ? []
@@ -426,6 +452,8 @@ export async function startApp(options: AppOptions): Promise<App> {
       const ratio = canaryChannel === null ? null : await inTimeRatio(db, clock.now());
       if (ratio === null) metrics.canaryInTime.reset();
       else metrics.canaryInTime.set({ window: '1h' }, ratio);
+      if (slack !== null)
+        metrics.channelsDead.set((await reportDeadChannels(db, slack.name, standIns)).length);
     });
 
     let url: string | null = null;
@@ -469,7 +497,11 @@ export async function startApp(options: AppOptions): Promise<App> {
         routing,
         chatDoor,
         providerDoor: createOpsgenieDoor({ webhookSecrets: secrets.opsgenieWebhookSecrets }),
-        readiness: (): Promise<Readiness> => health.readiness(checkDatabase),
+        readiness: async (): Promise<Readiness> => {
+          const dead =
+            slack === null ? [] : await reportDeadChannels(db, slack.name, standIns).catch(() => []);
+          return health.readiness(checkDatabase, { slack: dead });
+        },
         limits: { maxBodyBytes: settings.intake.maxBodyBytes },
         deliveriesKeptDays: settings.deliveries.retentionDays,
       };

@@ -95,6 +95,10 @@ const Slack = z.strictObject({
     .max(1_000)
     .default([])
     .describe('The first route whose conditions all fit decides; before the channels above.'),
+  standIns: z
+    .record(Channel, Channel)
+    .default({})
+    .describe('Which channel takes the messages of one that cannot be posted to, where not the usual one.'),
   unlinkedUsers: z
     .enum(['act', 'read'])
     .default('act')

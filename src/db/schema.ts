@@ -15,6 +15,7 @@ export type Database = {
   deliveries: DeliveriesTable;
   notifications: NotificationsTable;
   send_budgets: SendBudgetsTable;
+  channels: ChannelsTable;
   inbound_events: InboundEventsTable;
   people: PeopleTable;
   api_tokens: ApiTokensTable;
@@ -179,12 +180,13 @@ type DeliveriesTable = {
 type NotificationsTable = {
   id: string;
   subject: string;
-  alert_id: string;
+  /** Null: a notice, about no alert. */
+  alert_id: string | null;
   notifier: string;
   channel: string;
   purpose: string;
   episode: number;
-  state: 'due' | 'sending' | 'sent' | 'unknown' | 'failed';
+  state: 'due' | 'sending' | 'sent' | 'unknown' | 'failed' | 'superseded';
   lane: string;
   priority: number;
   due_at: Date;
@@ -202,6 +204,27 @@ type NotificationsTable = {
   received_at: Date;
   created_at: Date;
   posted_at: Date | null;
+  updated_at: Date;
+  content: ColumnType<MessageText | null, string | null | undefined, string | null>;
+  sent_to: Generated<string | null>;
+  parent_id: Generated<string | null>;
+  expires_at: Generated<Date | null>;
+};
+
+/** What a notice or a line in a thread says. */
+export type MessageText = { text: string; broadcast?: boolean };
+
+export type ChannelsTable = {
+  notifier: string;
+  channel: string;
+  state: 'ok' | 'dead' | 'recovering';
+  channel_id: string | null;
+  code: string;
+  detail: string;
+  since: Date;
+  checked_at: Date | null;
+  trial: boolean;
+  outage: number;
   updated_at: Date;
 };
 

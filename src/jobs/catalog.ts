@@ -12,6 +12,8 @@ export const tasks = {
   'provider.events': { maxAttempts: 25, timeoutMs: 45_000 },
   /** Do what somebody clicked or typed in Slack. */
   'slack.interaction': { maxAttempts: 5, timeoutMs: 30_000 },
+  /** Look whether a channel that could not be posted to can be now, because the chat said that something became of it. */
+  'channel.news': { maxAttempts: 5, timeoutMs: 60_000 },
 } as const satisfies Record<string, { maxAttempts: number; timeoutMs: number }>;
 
 export type TaskName = keyof typeof tasks;
@@ -21,6 +23,7 @@ export type TaskPayloads = {
   'incident.sync': { incidentId: string };
   'provider.events': { subject: string };
   'slack.interaction': { eventId: string };
+  'channel.news': { channelId: string; usable: boolean };
 };
 
 /** Lower runs first. */

@@ -32,6 +32,7 @@ function startWorker(handlers: Partial<Handlers>, concurrency = 2): JobWorker {
       'incident.sync': nothing,
       'provider.events': nothing,
       'slack.interaction': nothing,
+      'channel.news': nothing,
       ...handlers,
     },
     onFailure: (failure) => void failures.push(failure),

@@ -16,6 +16,13 @@ export type DispatchEvent =
   | { kind: 'skipped'; channel: string }
   | { kind: 'adopted'; channel: string }
   | { kind: 'failed'; channel: string; reason: string; code: string; detail: string }
+  /** A line in a thread, and a notice about ourselves. */
+  | { kind: 'line'; channel: string }
+  | { kind: 'notice'; channel: string }
+  /** Not sent, because something else says it. */
+  | { kind: 'superseded'; channel: string }
+  /** A channel cannot be posted to any more, or is used again. */
+  | { kind: 'channel'; channel: string; state: 'dead' | 'usable'; code: string; detail: string }
   | { kind: 'trouble'; error: unknown };
 
 /** One helper per business event: counter (few labels) and log line (all detail) together, so that they cannot drift. */
@@ -68,6 +75,9 @@ export function createEvents(
         case 'edited':
         case 'skipped':
         case 'adopted':
+        case 'line':
+        case 'notice':
+        case 'superseded':
           metrics.notifications.inc({ channel: event.channel, outcome: event.kind });
           return;
         case 'failed':
@@ -83,6 +93,12 @@ export function createEvents(
             'message not accepted',
           );
           return;
+        case 'channel': {
+          const { channel, state, code, detail } = event;
+          if (state === 'dead') log.error({ channel, code, detail }, 'a channel cannot be posted to');
+          else log.info({ channel, code }, 'a channel is used again');
+          return;
+        }
         case 'trouble':
           log.warn({ event: 'dispatch.stumbled', err: event.error }, 'dispatching stumbled');
           return;

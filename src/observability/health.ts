@@ -31,8 +31,14 @@ export class Health {
     this.#phase = 'stopping';
   }
 
-  /** A pool that is full is this process's trouble and passes: the database is there. */
-  async readiness(checkDatabase: () => Promise<DatabaseState>): Promise<{
+  /**
+   * A pool that is full is this process's trouble and passes: the database is there.
+   * @param troubles what the database knows of them and every process answers alike, by dependency.
+   */
+  async readiness(
+    checkDatabase: () => Promise<DatabaseState>,
+    troubles: Record<string, string[]> = {},
+  ): Promise<{
     ready: boolean;
     state: 'starting' | 'ready' | 'stopping' | 'database-away';
     dependencies: Record<string, DependencyState>;
@@ -44,7 +50,18 @@ export class Health {
     return {
       ready: state === 'ready',
       state,
-      dependencies: { database, ...Object.fromEntries(this.#dependencies) },
+      dependencies: { database, ...this.#withTroubles(troubles) },
     };
+  }
+
+  #withTroubles(troubles: Record<string, string[]>): Record<string, DependencyState> {
+    return Object.fromEntries(
+      [...this.#dependencies].map(([name, known]) => {
+        const more = troubles[name] ?? [];
+        if (more.length === 0) return [name, known];
+        const detail = [...more, ...(known.detail === undefined ? [] : [known.detail])].join('; ');
+        return [name, { state: 'failing' as const, detail: detail.slice(0, 2_000) }];
+      }),
+    );
   }
 }

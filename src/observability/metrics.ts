@@ -71,6 +71,17 @@ export function createMetrics() {
       help: 'Messages not in their wanted state yet.',
       registers,
     }),
+    cardsWithoutLayout: new Counter({
+      name: 'gomon_cards_without_layout_total',
+      help: 'Cards whose layout the chat refused, and that were sent as text alone.',
+      labelNames: ['code'],
+      registers,
+    }),
+    channelsDead: new Gauge({
+      name: 'gomon_channels_dead',
+      help: 'Channels that cannot be posted to; their stand-ins take their messages.',
+      registers,
+    }),
     incidentSync: new Counter({
       name: 'gomon_incident_sync_total',
       help: 'Commands to the incident provider by outcome.',
