@@ -20,6 +20,7 @@ export type Database = {
   api_tokens: ApiTokensTable;
   idempotency_keys: IdempotencyKeysTable;
   source_heartbeats: SourceHeartbeatsTable;
+  health_checks: HealthChecksTable;
 };
 
 type Json<T> = ColumnType<T, string, string>;
@@ -222,3 +223,21 @@ type IdempotencyKeysTable = {
 };
 
 type SourceHeartbeatsTable = { source: string; tenant: string; last_seen_at: Date };
+
+type HealthChecksTable = {
+  name: string;
+  definition: Json<Record<string, unknown>>;
+  interval_ms: number;
+  next_at: Date;
+  seen_at: Date;
+  claims: string;
+  status: 'unknown' | 'up' | 'failing' | 'down' | 'recovering';
+  status_since: Date | null;
+  checked_at: Date | null;
+  duration_ms: number | null;
+  detail: string;
+  certificate_expires_at: Date | null;
+  conditions: Json<Record<string, unknown>>;
+  results: Json<Record<string, unknown>[]>;
+  created_at: Date;
+};

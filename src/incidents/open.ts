@@ -4,7 +4,7 @@ import { type AuditEntry, audit, lockByIds } from '../alerts/alert-store.ts';
 import type { KnownAlert } from '../alerts/apply-signal.ts';
 import { changedJobs } from '../alerts/changed.ts';
 import { isOpen } from '../alerts/lifecycle.ts';
-import { isDevelopment } from '../alerts/match.ts';
+import { isDevelopment, isOwnDependency } from '../alerts/match.ts';
 import type { Actor } from '../alerts/actions.ts';
 import type { Db, Tx } from '../db/pool.ts';
 import { enqueue } from '../jobs/enqueue.ts';
@@ -32,6 +32,8 @@ export type AutoOpenVerdict = { open: boolean; reason: string };
 export function opensByItself(alert: Alert, autoCreate: Severity[]): AutoOpenVerdict {
   if (alert.mute !== null)
     return { open: false, reason: `alerts that are not told (${alert.mute}) open no incident` };
+  if (isOwnDependency(alert))
+    return { open: false, reason: 'our own database and vendors open no incident by themselves' };
   if (isDevelopment(alert)) {
     return {
       open: false,

@@ -79,6 +79,20 @@ export function createEvents(log: Log, metrics: Metrics) {
       log.info({ action, door, userId, alertId }, 'action taken');
     },
 
+    healthChecked(look: {
+      check: { name: string };
+      result: { ok: boolean; detail: string; durationMs: number };
+      status: string;
+      changed: boolean;
+    }): void {
+      const { check, result, status, changed } = look;
+      metrics.healthCheckDuration.observe({ check: check.name }, result.durationMs / 1_000);
+      if (!changed) return;
+      const line = { check: check.name, status, detail: result.detail };
+      if (status === 'down') log.warn(line, 'a health check changed its status');
+      else log.info(line, 'a health check changed its status');
+    },
+
     circuitChanged(target: string, open: boolean, detail: string): void {
       if (open) log.error({ target, detail }, 'calls to a target are held back: it failed too often');
       else log.info({ target }, 'calls to a target go through again');
