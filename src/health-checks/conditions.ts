@@ -125,7 +125,8 @@ function find(name: ConditionName, check: HealthCheck, result: CheckResult): Fin
     }
     case 'certificate': {
       if (check.certificate === null) return null;
-      if (result.certificate === null) return 'unknown';
+      // One that fails it is what its failure says already.
+      if (result.certificate === null || !result.ok) return 'unknown';
       const found = certificateSeverity(result.certificate, check.certificate, result.at);
       if (found === null)
         return { bad: false, detail: `It is valid until ${result.certificate.validTo.toISOString()}` };

@@ -68,7 +68,12 @@ export class HealthChecker {
 
   /** Looks at what is due now, and waits for it: for tests, which do not wait for clocks. */
   async runDue(): Promise<void> {
-    await this.#startDue();
+    try {
+      await this.#startDue();
+    } catch (error) {
+      this.#noteAway(error);
+      throw error;
+    }
     await Promise.allSettled(this.#underWay);
   }
 
