@@ -23,11 +23,7 @@ export function healthCheckRoutes(services: ApiServices): FastifyPluginCallbackZ
       async (request) => {
         requireRight(await services.authenticate(request), 'read');
         const { limit, cursor, ...filter } = request.query;
-        const page = await listChecks(
-          services.db,
-          filter,
-          { limit, after: readCursor(cursor) },
-        );
+        const page = await listChecks(services.db, filter, { limit, after: readCursor(cursor) });
         return { ...page, items: page.items.map(present) };
       },
     );

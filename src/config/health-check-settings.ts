@@ -195,9 +195,7 @@ function targetOf(check: CheckSettings): string {
 }
 
 function isSecured(check: CheckSettings): check is CheckSettings & { type: 'http' | 'tcp' } {
-  return (
-    (check.type === 'http' && check.url.startsWith('https:')) || (check.type === 'tcp' && check.tls)
-  );
+  return (check.type === 'http' && check.url.startsWith('https:')) || (check.type === 'tcp' && check.tls);
 }
 
 function probeOf(check: CheckSettings, headers: Record<string, string>): HealthCheck['probe'] {

@@ -36,7 +36,12 @@ export type HealthCheckerOptions = {
   checks: HealthCheck[];
   rules: SourceRules;
   clock: Clock;
-  observe: (look: { check: HealthCheck; result: CheckResult; status: Step['status']; changed: boolean }) => void;
+  observe: (look: {
+    check: HealthCheck;
+    result: CheckResult;
+    status: Step['status'];
+    changed: boolean;
+  }) => void;
   onTrouble: (error: unknown) => void;
 };
 

@@ -12,7 +12,11 @@ const kinds: Record<
     suffix: '',
     title: ({ name }) => `${name} fails its health check`,
   },
-  latency: { alertname: 'HealthCheckSlow', suffix: '/latency', title: ({ name }) => `${name} answers slowly` },
+  latency: {
+    alertname: 'HealthCheckSlow',
+    suffix: '/latency',
+    title: ({ name }) => `${name} answers slowly`,
+  },
   certificate: {
     alertname: 'CertificateExpiring',
     suffix: '/certificate',

@@ -8,13 +8,13 @@ import { startWorld, type World } from '../support/world.ts';
 /** A target that is up or down, slow or quick, as the story goes, and counts who asks. */
 const target = { status: 200, delayMs: 0, asked: [] as string[] };
 const handler: RequestListener = (request, response) => {
-  target.asked.push(`${request.method} ${request.url} ${request.headers['x-api-key'] ?? '-'}`);
+  target.asked.push(`${request.method} ${request.url} ${String(request.headers['x-api-key'] ?? '-')}`);
   setTimeout(() => response.writeHead(target.status).end('fine'), target.delayMs);
 };
 
 const day = 86_400_000;
 const servers: Server[] = [];
-async function listen<Listening extends Server>(server: Listening): Promise<number> {
+async function listen(server: Server): Promise<number> {
   await new Promise<void>((settle) => {
     server.listen(0, '127.0.0.1', settle);
   });
@@ -64,7 +64,13 @@ describe('health checks', () => {
             verifyCertificate: false,
             intervalSeconds: 3_600,
           },
-          { name: 'metadata', type: 'http', url: 'http://169.254.169.254/', severity: 'P4', intervalSeconds: 3_600 },
+          {
+            name: 'metadata',
+            type: 'http',
+            url: 'http://169.254.169.254/',
+            severity: 'P4',
+            intervalSeconds: 3_600,
+          },
           { name: 'jaeger', type: 'dependency', dependency: 'jaeger', intervalSeconds: 3_600 },
           { name: 'database', type: 'database', intervalSeconds: 3_600 },
         ],
@@ -77,7 +83,13 @@ describe('health checks', () => {
     for (const server of servers) server.close();
   });
 
-  type Listed = { name: string; status: string; checkedAt: string | null; alertIds: string[]; detail: string };
+  type Listed = {
+    name: string;
+    status: string;
+    checkedAt: string | null;
+    alertIds: string[];
+    detail: string;
+  };
   const checks = async (): Promise<Listed[]> =>
     ((await world.call('GET', '/api/v1/health-checks')).body as { items: Listed[] }).items;
   const statusOf = async (name: string): Promise<string | undefined> =>
@@ -117,12 +129,22 @@ describe('health checks', () => {
     expect(target.asked).toEqual(['GET /healthz?token=s3cret-query s3cret-key']);
     const answer = await world.call('GET', '/api/v1/health-checks?type=http&namespace=shop');
     expect(answer.body).toMatchObject({
-      items: [{ name: 'shop', severity: 'P1', labels: { team: 'web' }, detail: 'It answered 200', recent: [{ ok: true }] }],
+      items: [
+        {
+          name: 'shop',
+          severity: 'P1',
+          labels: { team: 'web' },
+          detail: 'It answered 200',
+          recent: [{ ok: true }],
+        },
+      ],
       nextCursor: null,
     });
     expect(answer.text + world.log()).not.toContain('s3cret');
     expect((await world.call('GET', '/api/v1/health-checks?status=broken')).status).toBe(400);
-    expect((await world.call('GET', '/api/v1/health-checks', undefined, { authorization: 'no' })).status).toBe(401);
+    expect(
+      (await world.call('GET', '/api/v1/health-checks', undefined, { authorization: 'no' })).status,
+    ).toBe(401);
     const metrics = await (await fetch(new URL('/metrics', world.url))).text();
     expect(metrics).toContain('gomon_health_check_up{check="shop"} 1');
     expect(metrics).toContain('gomon_health_check_up{check="jaeger"} 0');
@@ -170,7 +192,11 @@ describe('health checks', () => {
 
   it('open no incident for what the service itself rests on', async () => {
     const alert = await world.alert('source=health-check&severity=P3');
-    expect(alert).toMatchObject({ title: 'jaeger fails its health check', status: 'firing', incidentId: null });
+    expect(alert).toMatchObject({
+      title: 'jaeger fails its health check',
+      status: 'firing',
+      incidentId: null,
+    });
     expect(about('#k8s-healthchecks', 'jaeger')).toHaveLength(1);
   });
 

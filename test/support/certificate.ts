@@ -4,12 +4,10 @@ import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
  * A self-signed certificate for a server in a test, valid from and to when the test
  * likes (X.509 in DER by hand, RFC 5280: no tool has to be installed).
  */
-export function selfSigned(options: {
-  name: string;
-  addresses?: string[];
-  validFrom: Date;
-  validTo: Date;
-}): { cert: string; key: string } {
+export function selfSigned(options: { name: string; addresses?: string[]; validFrom: Date; validTo: Date }): {
+  cert: string;
+  key: string;
+} {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const algorithm = sequence(objectId('2a8648ce3d040302'));
   const name = sequence(set(sequence(objectId('550403'), tagged(0x0c, Buffer.from(options.name)))));
@@ -32,18 +30,14 @@ export function selfSigned(options: {
   const lines = der.toString('base64').match(/.{1,64}/g) ?? [];
   return {
     cert: `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`,
-    key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
   };
 }
 
 function tagged(tag: number, content: Buffer): Buffer {
   const { length } = content;
   const size =
-    length < 128
-      ? [length]
-      : length < 256
-        ? [0x81, length]
-        : [0x82, Math.floor(length / 256), length % 256];
+    length < 128 ? [length] : length < 256 ? [0x81, length] : [0x82, Math.floor(length / 256), length % 256];
   return Buffer.concat([Buffer.from([tag, ...size]), content]);
 }
 

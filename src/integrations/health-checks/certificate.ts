@@ -24,7 +24,12 @@ export function certificateOf(socket: TLSSocket): CertificateFacts | null {
 function factsOf(raw: Buffer): CertificateFacts | null {
   try {
     const { subject, issuer, validFromDate, validToDate } = new X509Certificate(raw);
-    return { subject: nameOf(subject), issuer: nameOf(issuer), validFrom: validFromDate, validTo: validToDate };
+    return {
+      subject: nameOf(subject),
+      issuer: nameOf(issuer),
+      validFrom: validFromDate,
+      validTo: validToDate,
+    };
   } catch {
     return null;
   }

@@ -4,7 +4,13 @@ import type { CertificateFacts } from '../../health-checks/health-check.ts';
 import { guardedLookup, isRefusedAddress, RefusedAddressError } from './addresses.ts';
 import { certificateOf } from './certificate.ts';
 
-export type Target = { host: string; port: number; tls: boolean; verifyCertificate: boolean; allowLinkLocal: boolean };
+export type Target = {
+  host: string;
+  port: number;
+  tls: boolean;
+  verifyCertificate: boolean;
+  allowLinkLocal: boolean;
+};
 
 export class UntrustedCertificateError extends Error {
   override readonly name = 'UntrustedCertificateError';

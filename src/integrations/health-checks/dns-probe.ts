@@ -8,7 +8,11 @@ type DnsProbe = Extract<Probe, { type: 'dns' }>;
 const mostShown = 10;
 
 /** Asks name servers, not the hosts file. Rejects for what the network does. */
-export async function probeDns(probe: DnsProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeOutcome> {
+export async function probeDns(
+  probe: DnsProbe,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<ProbeOutcome> {
   if (!probe.allowLinkLocal && probe.servers.some(isRefusedAddress))
     throw new RefusedAddressError('a refused address');
   // Half the time for each of two tries: one lost datagram is no outage.

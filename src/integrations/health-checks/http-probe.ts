@@ -52,6 +52,8 @@ async function ask(
         verifyCertificate: probe.verifyCertificate,
         allowLinkLocal: probe.allowLinkLocal,
       };
+      // undici wants a callback.
+      // oxlint-disable promise/no-callback-in-promise
       connect(target, signal).then(
         ({ socket, certificate }) => {
           seen.certificate = certificate;
@@ -59,6 +61,7 @@ async function ask(
         },
         (error: unknown) => done(error instanceof Error ? error : new Error('no connection'), null),
       );
+      // oxlint-enable promise/no-callback-in-promise
     },
   });
   try {
@@ -69,7 +72,8 @@ async function ask(
       signal,
     });
     const location = response.headers['location'];
-    const isRedirect = [301, 302, 303, 307, 308].includes(response.statusCode) && typeof location === 'string';
+    const isRedirect =
+      [301, 302, 303, 307, 308].includes(response.statusCode) && typeof location === 'string';
     return {
       status: response.statusCode,
       location: isRedirect ? location : null,
@@ -78,7 +82,9 @@ async function ask(
     };
   } catch (error) {
     if (error instanceof UntrustedCertificateError)
-      return { outcome: failed(`Its certificate is not to be trusted (${error.message})`, error.certificate) };
+      return {
+        outcome: failed(`Its certificate is not to be trusted (${error.message})`, error.certificate),
+      };
     throw error;
   } finally {
     await agent.destroy();
