@@ -57,7 +57,7 @@ async function ask(
       connect(target, signal).then(
         ({ socket, certificate }) => {
           seen.certificate = certificate;
-          done(null, socket);
+          return done(null, socket);
         },
         (error: unknown) => done(error instanceof Error ? error : new Error('no connection'), null),
       );
