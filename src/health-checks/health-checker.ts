@@ -26,7 +26,7 @@ import { toSignal } from './to-signal.ts';
 const lookEveryMs = 1_000;
 /** A check that nobody has spoken for during a minute is taken for removed. */
 const announceEveryMs = 20_000;
-const looksAtOnce = 20;
+const looksAtOnce = 40;
 const forgottenPerPass = 50;
 
 export type HealthCheckerOptions = {
@@ -74,7 +74,7 @@ export class HealthChecker {
   /** Looks at what is due now, and waits for it: for tests, which do not wait for clocks. */
   async runDue(): Promise<void> {
     try {
-      await this.#startDue();
+      while (await this.#startDue()) await this.#oneEnds();
     } catch (error) {
       this.#noteAway(error);
       throw error;
@@ -87,8 +87,12 @@ export class HealthChecker {
     let silent = false;
     while (!signal.aborted) {
       try {
-        await this.#startDue();
+        const more = await this.#startDue();
         silent = false;
+        if (more) {
+          await this.#oneEnds();
+          continue;
+        }
       } catch (error) {
         this.#noteAway(error);
         // An outage is said once, not every second.
@@ -99,12 +103,20 @@ export class HealthChecker {
     }
   }
 
-  async #startDue(): Promise<void> {
+  /** Each ends within its timeout; nothing to wait for is nothing to wait for. */
+  async #oneEnds(): Promise<void> {
+    if (this.#underWay.size > 0) await Promise.race(this.#underWay);
+  }
+
+  /** True when more may be due than could be taken: go on as soon as one of those under way has ended. */
+  async #startDue(): Promise<boolean> {
     await this.#announce();
+    if (this.#checks.size === 0 || this.#stop.signal.aborted) return false;
     const free = looksAtOnce - this.#underWay.size;
-    if (free <= 0 || this.#checks.size === 0 || this.#stop.signal.aborted) return;
+    if (free <= 0) return true;
     const { db, onTrouble } = this.#options;
-    for (const claimed of await claimDueChecks(db, [...this.#checks.keys()], free)) {
+    const taken = await claimDueChecks(db, [...this.#checks.keys()], free);
+    for (const claimed of taken) {
       const check = this.#checks.get(claimed.name);
       if (check === undefined) continue;
       const look: Promise<void> = this.#look(check, claimed)
@@ -114,6 +126,7 @@ export class HealthChecker {
         .finally(() => this.#underWay.delete(look));
       this.#underWay.add(look);
     }
+    return taken.length === free;
   }
 
   /** By the clock of the machine: a test that sets ours ahead changes nothing of what other processes see. */
