@@ -100,6 +100,14 @@ describe('healthChecks', () => {
     ],
     [{ ...http, url: 'file:///etc/passwd' }, 'url: "file:///etc/passwd" / an address that begins with http'],
     [{ ...http, intervalSecond: 30 }, 'an unknown setting "intervalSecond" / type, name, intervalSeconds'],
+    [
+      { ...http, url: 'http://169.254.169.254/' },
+      'url: "http://169.254.169.254/" / an address that is neither',
+    ],
+    [
+      { name: 'x', type: 'tcp', host: '[fe80::1]', port: 80 },
+      'host: "[fe80::1]" / an address that is neither',
+    ],
     [{ name: 'x', type: 'htp' }, 'type: "htp" / one of http, tcp, dns, database, dependency'],
     [{ name: 'db', type: 'database', forSeconds: 30 }, 'forSeconds: 30 / at least 60'],
     [

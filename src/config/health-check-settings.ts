@@ -1,12 +1,19 @@
 import { z } from 'zod';
 import { dependencyNames, dnsRecordTypes, type HealthCheck } from '../health-checks/health-check.ts';
-import { HeaderName, listOf, Severity, WebUrl, Word } from './setting-types.ts';
+import { isForbiddenHost } from '../lib/forbidden-address.ts';
+import { HeaderName, listOf, Severity, Word } from './setting-types.ts';
 
 const Name = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9 ._:-]{0,99}$/)
   .meta({ examples: ['shop'] })
   .describe('What it is called: the identity of its alerts.');
+
+/** As any address of ours, but a check may be let through to link-local ones. */
+const Url = z
+  .url({ protocol: /^https?$/, hostname: /./ })
+  .max(2_000)
+  .meta({ format: 'uri', pattern: '^https?://' });
 
 const Host = z
   .string()
@@ -72,7 +79,7 @@ const Check = z.discriminatedUnion('type', [
     type: z.literal('http'),
     ...outside,
     ...secured,
-    url: WebUrl.describe('What is asked.'),
+    url: Url.describe('What is asked.'),
     method: z.enum(['GET', 'HEAD', 'POST', 'OPTIONS']).default('GET').describe('How it is asked.'),
     headers: z
       .record(HeaderName, Word)
@@ -130,6 +137,8 @@ export const HealthChecksSettings = z
     });
   });
 
+const linkLocal = 'an address that is neither link-local nor a metadata service, or allowLinkLocal';
+
 function faultsOf(check: CheckSettings): { path: string[]; message: string }[] {
   const faults: { path: string[]; message: string }[] = [];
   if (check.timeoutSeconds > check.intervalSeconds)
@@ -139,8 +148,12 @@ function faultsOf(check: CheckSettings): { path: string[]; message: string }[] {
     if (check.severity === 'P0' || check.severity === 'P1')
       faults.push({ path: ['severity'], message: 'one of P2, P3, P4: it opens no incident' });
   }
+  if (check.type === 'tcp' && !check.allowLinkLocal && isForbiddenHost(check.host))
+    faults.push({ path: ['host'], message: linkLocal });
   if (check.type === 'http') {
     const url = new URL(check.url);
+    if (!check.allowLinkLocal && isForbiddenHost(url.hostname))
+      faults.push({ path: ['url'], message: linkLocal });
     if (url.username !== '' || url.password !== '')
       faults.push({
         path: ['url'],

@@ -1,7 +1,8 @@
 import net from 'node:net';
 import tls from 'node:tls';
 import type { CertificateFacts } from '../../health-checks/health-check.ts';
-import { guardedLookup, isRefusedAddress, RefusedAddressError } from './addresses.ts';
+import { ForbiddenAddressError, isForbiddenHost } from '../../lib/forbidden-address.ts';
+import { guardedConnect } from '../../lib/outgoing.ts';
 import { certificateOf } from './certificate.ts';
 
 export type Target = {
@@ -33,12 +34,12 @@ export function connect(
 ): Promise<{ socket: net.Socket; certificate: CertificateFacts | null }> {
   const { promise, resolve, reject } = Promise.withResolvers<Awaited<ReturnType<typeof connect>>>();
   if (signal.aborted) return Promise.reject(signal.reason as Error);
-  if (!target.allowLinkLocal && isRefusedAddress(target.host))
-    return Promise.reject(new RefusedAddressError('a refused address'));
+  if (!target.allowLinkLocal && isForbiddenHost(target.host))
+    return Promise.reject(new ForbiddenAddressError());
   const options = {
     host: target.host,
     port: target.port,
-    ...(target.allowLinkLocal ? {} : { lookup: guardedLookup }),
+    ...(target.allowLinkLocal ? {} : guardedConnect),
   };
   const socket = target.tls
     ? tls.connect({

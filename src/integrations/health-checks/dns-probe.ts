@@ -1,6 +1,6 @@
 import { Resolver } from 'node:dns/promises';
 import type { DnsRecordType, Probe, ProbeOutcome } from '../../health-checks/health-check.ts';
-import { isRefusedAddress, RefusedAddressError } from './addresses.ts';
+import { ForbiddenAddressError, isForbiddenHost } from '../../lib/forbidden-address.ts';
 import { failed, passed } from './failure.ts';
 
 type DnsProbe = Extract<Probe, { type: 'dns' }>;
@@ -13,8 +13,7 @@ export async function probeDns(
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<ProbeOutcome> {
-  if (!probe.allowLinkLocal && probe.servers.some(isRefusedAddress))
-    throw new RefusedAddressError('a refused address');
+  if (!probe.allowLinkLocal && probe.servers.some(isForbiddenHost)) throw new ForbiddenAddressError();
   // Half the time for each of two tries: one lost datagram is no outage.
   const resolver = new Resolver({ timeout: Math.max(100, Math.floor(timeoutMs / 2)), tries: 2 });
   if (probe.servers.length > 0) resolver.setServers(probe.servers);

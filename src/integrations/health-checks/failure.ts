@@ -1,3 +1,4 @@
+import { forbiddenAddress } from '../../lib/forbidden-address.ts';
 import type { CertificateFacts, ProbeOutcome } from '../../health-checks/health-check.ts';
 
 /** Why a look failed, for people; never a header, a query or a body. */
@@ -24,7 +25,7 @@ const words: Record<string, string> = {
   UND_ERR_SOCKET: 'The connection was closed before the answer was complete',
   UND_ERR_HEADERS_OVERFLOW: 'The headers of the answer are too long',
   HPE_INVALID_CONSTANT: 'The answer is not HTTP',
-  'refused-address':
+  [forbiddenAddress]:
     'The address is link-local or a metadata service, which is not reached without allowLinkLocal',
 };
 
