@@ -14,6 +14,7 @@ import { createToken, listTokens } from './api/token-store.ts';
 import { handleInteraction } from './chat/interaction.ts';
 import { receive } from './chat/receive.ts';
 import type { Config } from './config/load.ts';
+import { healthCheckOf } from './config/health-check-settings.ts';
 import { publicUrlOf } from './config/settings.ts';
 import { sourceRulesOf } from './config/source-settings.ts';
 import { type EmbeddedDatabase, startEmbedded } from './db/embedded.ts';
@@ -22,6 +23,8 @@ import { migrate } from './db/migrate.ts';
 import { openPool } from './db/pool.ts';
 import { forgetServed } from './db/retention.ts';
 import { WorkerPresence } from './db/worker-presence.ts';
+import { checkStates } from './health-checks/health-check-queries.ts';
+import { HealthChecker } from './health-checks/health-checker.ts';
 import { guardProvider } from './incidents/guarded-provider.ts';
 import { handleProviderEvents } from './incidents/inbound.ts';
 import { forgetMoments, takeMoments } from './history/measure.ts';
@@ -35,6 +38,7 @@ import { releaseSyncClaims, syncIncident } from './incidents/sync.ts';
 import { createAlertmanagerApiSource } from './integrations/alertmanager/api-source.ts';
 import { createAlertmanagerSource } from './integrations/alertmanager/webhook-source.ts';
 import { createGrafanaSource } from './integrations/grafana/grafana-source.ts';
+import { createProber } from './integrations/health-checks/prober.ts';
 import { createOpsgenieDoor } from './integrations/opsgenie/opsgenie-door.ts';
 import { createOpsgenieHeartbeat, type OpsgenieHeartbeat } from './integrations/opsgenie/heartbeat.ts';
 import { createOpsgenieProvider } from './integrations/opsgenie/provider.ts';
@@ -434,6 +438,36 @@ export async function startApp(options: AppOptions): Promise<App> {
       stops.push({ name: 'timetable', stop: () => running.stop() });
     }
 
+    let healthChecker: HealthChecker | null = null;
+    if (active.has('watcher')) {
+      const trouble = (breaker: Breaker) => (): string | null => (breaker.isOpen ? breaker.detail : null);
+      const checker = new HealthChecker({
+        db,
+        intake,
+        clock,
+        prober: createProber({
+          pingDatabase: async () => void (await pool.query('SELECT 1')),
+          dependencies: {
+            slack: { url: slack === null ? null : settings.slack.apiUrl, trouble: trouble(breakers.slack) },
+            opsgenie: {
+              url: provider === null ? null : settings.opsgenie.apiUrl,
+              trouble: trouble(breakers.opsgenie),
+            },
+            jaeger: { url: settings.jaeger.queryUrl ?? settings.jaeger.uiUrl, trouble: () => null },
+          },
+        }),
+        checks: settings.healthChecks.map((check) =>
+          healthCheckOf(check, options.config.healthCheckHeaders[check.name] ?? {}),
+        ),
+        rules: rulesOf('health-check'),
+        observe: (look) => events.healthChecked(look),
+        onTrouble: (error) => log.warn({ err: error }, 'the health checks stumbled and go on'),
+      });
+      checker.start();
+      healthChecker = checker;
+      stops.push({ name: 'health checks', stop: () => checker.stop() });
+    }
+
     metrics.onScrape(async () => {
       metrics.databaseUp.set((await checkDatabase()).state === 'away' ? 0 : 1);
       metrics.intakeQueue.set(intake.queuedAlerts);
@@ -454,6 +488,9 @@ export async function startApp(options: AppOptions): Promise<App> {
       else metrics.canaryInTime.set({ window: '1h' }, ratio);
       if (slack !== null)
         metrics.channelsDead.set((await reportDeadChannels(db, slack.name, standIns)).length);
+      const checks = await checkStates(db);
+      metrics.healthCheckUp.reset();
+      for (const { name, up } of checks) metrics.healthCheckUp.set({ check: name }, up ? 1 : 0);
     });
 
     let url: string | null = null;
@@ -585,6 +622,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       tick: async () => {
         await timetable?.runAll();
         await watches.runAll();
+        await healthChecker?.runDue();
       },
       drain: async (timeoutMs = 15_000) => {
         const until = Date.now() + timeoutMs;

@@ -13,6 +13,7 @@ import { requireRight } from './auth.ts';
 import { refuseBroken } from './broken-requests.ts';
 import { createAlertsRoute } from './create-alerts.ts';
 import { deliveryRoutes } from './deliveries.ts';
+import { healthCheckRoutes } from './health-checks.ts';
 import { healthRoutes } from './health.ts';
 import { incidentRoutes } from './incidents.ts';
 import { KnownMethods } from './known-methods.ts';
@@ -149,6 +150,7 @@ export async function buildServer(services: ApiServices, options: ServerOptions)
     await people.register(incidentRoutes(services));
     await people.register(deliveryRoutes(services));
     await people.register(ledgerRoute(services));
+    await people.register(healthCheckRoutes(services));
   });
   let document: string | null = null;
   app.get('/api/v1/openapi.json', { schema: { hide: true }, onRequest: holdOpenPages }, (_request, reply) => {

@@ -10,6 +10,7 @@ import {
   WebUrl,
   Word,
 } from './setting-types.ts';
+import { HealthChecksSettings } from './health-check-settings.ts';
 import { SourcesSettings } from './source-settings.ts';
 
 /**
@@ -241,6 +242,7 @@ const Sections = z.strictObject({
   opsgenie: Opsgenie.prefault({}).describe('The incident provider.'),
   jaeger: Jaeger.prefault({}).describe('Traces.'),
   kubernetes: Kubernetes.prefault({}).describe('The cluster that is watched.'),
+  healthChecks: HealthChecksSettings.describe('What is looked at on a schedule.'),
   intake: Intake.prefault({}).describe('Limits of the way in.'),
   history: z
     .strictObject({

@@ -25,6 +25,7 @@ export type Database = {
   measured_moments: { subject_id: string; kind: string; at: Date };
   timetable_claims: { name: string; slot_at: Date };
   canary_runs: CanaryRunsTable;
+  health_checks: HealthChecksTable;
 };
 
 type Json<T> = ColumnType<T, string, string>;
@@ -273,4 +274,22 @@ type CanaryRunsTable = {
   finished_at: Date | null;
   outcome: string | null;
   detail: string | null;
+};
+
+type HealthChecksTable = {
+  name: string;
+  definition: Json<Record<string, unknown>>;
+  interval_ms: number;
+  next_at: Date;
+  seen_at: Date;
+  claims: string;
+  status: 'unknown' | 'up' | 'failing' | 'down' | 'recovering';
+  status_since: Date | null;
+  checked_at: Date | null;
+  duration_ms: number | null;
+  detail: string;
+  certificate_expires_at: Date | null;
+  conditions: Json<Record<string, unknown>>;
+  results: Json<Record<string, unknown>[]>;
+  created_at: Date;
 };

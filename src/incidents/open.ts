@@ -5,7 +5,7 @@ import type { KnownAlert } from '../alerts/apply-signal.ts';
 import { isCanary } from '../alerts/canary-alert.ts';
 import { changedJobs } from '../alerts/changed.ts';
 import { isGraver, isOpen } from '../alerts/lifecycle.ts';
-import { isDevelopment } from '../alerts/match.ts';
+import { isDevelopment, isOwnDependency } from '../alerts/match.ts';
 import type { Actor } from '../alerts/actions.ts';
 import type { Db, Tx } from '../db/pool.ts';
 import { enqueue } from '../jobs/enqueue.ts';
@@ -35,6 +35,8 @@ export function opensByItself(alert: Alert, autoCreate: Severity[]): AutoOpenVer
   if (isCanary(alert)) return { open: false, reason: 'our own test alerts open no incident' };
   if (alert.mute !== null)
     return { open: false, reason: `alerts that are not told (${alert.mute}) open no incident` };
+  if (isOwnDependency(alert))
+    return { open: false, reason: 'our own database and vendors open no incident by themselves' };
   if (isDevelopment(alert)) {
     return {
       open: false,

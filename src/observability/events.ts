@@ -149,6 +149,20 @@ export function createEvents(
       log.info({ event: 'alert.acted', action, door, userId, alertId }, 'action taken');
     },
 
+    healthChecked(look: {
+      check: { name: string };
+      result: { ok: boolean; detail: string; durationMs: number };
+      status: string;
+      changed: boolean;
+    }): void {
+      const { check, result, status, changed } = look;
+      metrics.healthCheckDuration.observe({ check: check.name }, result.durationMs / 1_000);
+      if (!changed) return;
+      const line = { event: 'health-check.changed', check: check.name, status, detail: result.detail };
+      if (status === 'down') log.warn(line, 'a health check changed its status');
+      else log.info(line, 'a health check changed its status');
+    },
+
     circuitChanged(target: string, open: boolean, detail: string): void {
       if (open)
         log.error(

@@ -125,6 +125,19 @@ export function createMetrics() {
       labelNames: ['target'],
       registers,
     }),
+    healthCheckUp: new Gauge({
+      name: 'gomon_health_check_up',
+      help: '1 while the last look at the health check found it well.',
+      labelNames: ['check'],
+      registers,
+    }),
+    healthCheckDuration: new Histogram({
+      name: 'gomon_health_check_duration_seconds',
+      help: 'Looks of health checks by this process.',
+      labelNames: ['check'],
+      buckets: seconds,
+      registers,
+    }),
     actions: new Counter({
       name: 'gomon_actions_total',
       help: 'What people did, by action and door.',
