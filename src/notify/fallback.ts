@@ -47,10 +47,11 @@ export async function planFallback(db: Db, path: FallbackPath, isDown: boolean, 
       .where('n.priority', '<=', lowestPriority)
       .where('n.created_at', '<=', new Date(now.getTime() - path.afterMs))
       .$if(!isDown, (query) => query.where('n.last_error', 'is not', null))
-      .where(({ not, exists, selectFrom }) =>
-        not(
-          exists(
-            selectFrom('notifications as other')
+      .where((where) =>
+        where.not(
+          where.exists(
+            where
+              .selectFrom('notifications as other')
               .select('other.id')
               .whereRef('other.subject', '=', 'n.subject')
               .whereRef('other.episode', '=', 'n.episode')
