@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { resolveExpired } from './alerts/actions.ts';
 import type { SourceName } from './alerts/alert.ts';
+import { canaryCaller, canaryTenant } from './alerts/canary-alert.ts';
 import { maintainPartitions } from './alerts/delivery-store.ts';
 import { type WatchedSource, watchHeartbeats } from './alerts/heartbeat-watch.ts';
 import { Intake } from './alerts/intake.ts';
@@ -12,6 +14,7 @@ import { createToken, listTokens } from './api/token-store.ts';
 import { handleInteraction } from './chat/interaction.ts';
 import { receive } from './chat/receive.ts';
 import type { Config } from './config/load.ts';
+import { healthCheckOf } from './config/health-check-settings.ts';
 import { publicUrlOf } from './config/settings.ts';
 import { sourceRulesOf } from './config/source-settings.ts';
 import { type EmbeddedDatabase, startEmbedded } from './db/embedded.ts';
@@ -20,31 +23,52 @@ import { migrate } from './db/migrate.ts';
 import { openPool } from './db/pool.ts';
 import { forgetServed } from './db/retention.ts';
 import { WorkerPresence } from './db/worker-presence.ts';
+import { checkStates } from './health-checks/health-check-queries.ts';
+import { HealthChecker } from './health-checks/health-checker.ts';
 import { guardProvider } from './incidents/guarded-provider.ts';
+import { handleProviderEvents } from './incidents/inbound.ts';
+import { forgetMoments, takeMoments } from './history/measure.ts';
+import { forgetUntold, noteNobodyToTell, noteOvertaken } from './history/untold.ts';
 import type { IncidentPolicy } from './incidents/open.ts';
+import { ProviderReturn } from './incidents/provider-return.ts';
+import { reconcileIncidents } from './incidents/reconcile.ts';
+import { wakeSync } from './incidents/resume.ts';
 import { reviewIncidents } from './incidents/review.ts';
 import { releaseSyncClaims, syncIncident } from './incidents/sync.ts';
 import { createAlertmanagerApiSource } from './integrations/alertmanager/api-source.ts';
 import { createAlertmanagerSource } from './integrations/alertmanager/webhook-source.ts';
 import { createGrafanaSource } from './integrations/grafana/grafana-source.ts';
+import { createProber } from './integrations/health-checks/prober.ts';
 import { createOpsgenieDoor } from './integrations/opsgenie/opsgenie-door.ts';
+import { createOpsgenieHeartbeat, type OpsgenieHeartbeat } from './integrations/opsgenie/heartbeat.ts';
 import { createOpsgenieProvider } from './integrations/opsgenie/provider.ts';
 import { createCardRenderer } from './integrations/slack/card-renderer.ts';
+import { createMessageRemover } from './integrations/slack/message-remover.ts';
 import { createSlackDoor } from './integrations/slack/slack-door.ts';
 import { createSlackNotifier } from './integrations/slack/slack-notifier.ts';
 import { createSlackSocket } from './integrations/slack/socket-mode.ts';
-import { Timetable } from './jobs/timetable.ts';
+import { Timetable, type TimetableEntry } from './jobs/timetable.ts';
 import { JobWorker, pendingJobs, releaseOrphans } from './jobs/worker.ts';
 import { Breaker } from './lib/breaker.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
+import { channelNews, probeChannels } from './notify/channel-probe.ts';
+import { reportDeadChannels } from './notify/channel-report.ts';
 import { Dispatcher } from './notify/deliver.ts';
 import { guardNotifier } from './notify/guarded-notifier.ts';
 import { pendingNotifications, recoverStaleClaims, wakeChannel } from './notify/ledger.ts';
 import { planNotifications } from './notify/plan.ts';
-import { createEvents } from './observability/events.ts';
+import { createDatabaseCheck } from './observability/database-check.ts';
+import { createEvents, type DispatchEvent } from './observability/events.ts';
 import { createLog, type Log } from './observability/log.ts';
 import { createMetrics } from './observability/metrics.ts';
 import { Health } from './observability/health.ts';
+import { Canary } from './self-watch/canary.ts';
+import { createHttpDoor } from './self-watch/canary-door.ts';
+import { inTimeRatio } from './self-watch/canary-store.ts';
+import { type HeartbeatTarget, OutgoingHeartbeat } from './self-watch/outgoing-heartbeat.ts';
+import { queueAges } from './self-watch/queue-ages.ts';
+import { createUrlHeartbeat } from './self-watch/url-heartbeat.ts';
+import { canaryTrouble, queueTrouble } from './self-watch/wellness.ts';
 import { version } from './version.ts';
 
 export const roles = ['api', 'worker', 'watcher'] as const;
@@ -74,6 +98,12 @@ const orphansEveryMs = 15_000;
 /** `endsAt` and `resolve_timeout` are acted on at most 10 s late. */
 const expiryEveryMs = 5_000;
 const expiredPerPass = 500;
+/** Incidents whose comparison with the provider is due are looked for this often, so that it is spread over time. */
+const reconcileLookMs = 15_000;
+/** With the breaker's own wait this is well below the ten seconds in which work goes on after an outage. */
+const providerReturnMs = 3_000;
+/** Whether a turn of the canary or the heartbeat has begun is looked at this often; the turns themselves are settings. */
+const watchEveryMs = 1_000;
 
 /**
  * The composition root: builds everything in one straight function, in the order
@@ -127,7 +157,14 @@ export async function startApp(options: AppOptions): Promise<App> {
     );
 
     const metrics = createMetrics();
-    const events = createEvents(log, metrics);
+    metrics.buildInfo.set({ version, node: process.version }, 1);
+    const canaryChannel = secrets.slackBotToken === null ? null : settings.canary.channel;
+    if (canaryChannel === null && settings.canary.channel !== null)
+      log.warn({ setting: 'canary.channel' }, 'without Slack no canary is sent');
+    const events = createEvents(log, metrics, { canaryChannel });
+    // Of our own test alerts, which come through the door like any other: lives as long as this process.
+    const canaryToken = randomBytes(32).toString('base64url');
+    const checkDatabase = createDatabaseCheck({ pool, url: databaseUrl });
     if (secrets.adminToken === null && (await listTokens(db)).every((token) => token.role !== 'admin')) {
       const token = await createToken(db, { name: 'admin', role: 'admin', tenant: '' }, clock.now());
       if (token !== null) options.onFirstToken?.(token);
@@ -168,8 +205,10 @@ export async function startApp(options: AppOptions): Promise<App> {
                 onTemplateError: (error) =>
                   log.error({ err: error }, 'the card template failed on a card; the built-in one was used'),
               }),
-              onBlocksRefused: (refusal, alertId) =>
-                log.error({ refusal, alertId }, 'Slack refused the layout of a card'),
+              onBlocksRefused: (refusal, alertId) => {
+                metrics.cardsWithoutLayout.inc({ code: refusal.code });
+                log.error({ refusal, alertId }, 'Slack refused the layout of a card');
+              },
             }),
             breakers.slack,
           );
@@ -201,11 +240,23 @@ export async function startApp(options: AppOptions): Promise<App> {
     const traceBase = settings.jaeger.uiUrl ?? settings.jaeger.queryUrl;
     const traceUrl = (traceId: string): string | null =>
       traceBase === null ? null : `${traceBase.replace(/\/+$/, '')}/trace/${traceId}`;
-    const routing = { routes: settings.slack.routes, channels: settings.slack.channels };
+    const routing = {
+      routes: settings.slack.routes,
+      channels: settings.slack.channels,
+      canary: canaryChannel,
+    };
+    const standIns = { channels: settings.slack.channels, standIns: settings.slack.standIns };
     const incidentPolicy: IncidentPolicy = {
       autoCreate: settings.incidents.autoCreate,
       assignment: settings.incidents.assignment,
-      provider: provider === null ? null : { name: provider.name, connectionId: provider.connectionId },
+      provider:
+        provider === null
+          ? null
+          : {
+              name: provider.name,
+              connectionId: provider.connectionId,
+              externalKind: provider.externalKind,
+            },
       alertUrl,
     };
     const rules = new Map<SourceName, ReturnType<typeof sourceRulesOf>>();
@@ -229,6 +280,8 @@ export async function startApp(options: AppOptions): Promise<App> {
         await releaseSyncClaims(db);
         await releaseOrphans(pool, 0);
       });
+      // What was wished for while there was no provider, or whose job is gone, is said now.
+      if (provider !== null) await wakeSync(db, clock.now());
 
       if (slack !== null) {
         dispatcher = new Dispatcher({
@@ -238,10 +291,11 @@ export async function startApp(options: AppOptions): Promise<App> {
           links: { alertUrl, traceUrl },
           clock,
           concurrency: 10,
+          standIns,
           observe: (event) => {
             events.dispatch(event);
             if (event.kind === 'failed') health.failing('slack', `${event.code}: ${event.detail}`);
-            if (event.kind === 'posted' || event.kind === 'edited') health.ok('slack');
+            if (['posted', 'edited', 'line', 'notice'].includes(event.kind)) health.ok('slack');
           },
         });
         dispatcher.start();
@@ -249,13 +303,23 @@ export async function startApp(options: AppOptions): Promise<App> {
         stops.push({ name: 'dispatcher', stop: () => running.stop() });
         const listener = new Listener({
           url: databaseUrl,
-          handlers: { [wakeChannel]: () => running.wake() },
+          handlers: { [wakeChannel]: (budgets) => running.wake(budgets) },
           onError: (error) => log.warn({ err: error }, 'the listening database connection broke'),
         });
         await listener.start();
         stops.push({ name: 'listener', stop: () => listener.stop() });
       }
 
+      const probing =
+        slack === null
+          ? null
+          : {
+              db,
+              notifier: slack,
+              standIns,
+              clock,
+              observe: (event: DispatchEvent) => events.dispatch(event),
+            };
       const worker = new JobWorker({
         pool,
         url: databaseUrl,
@@ -263,9 +327,13 @@ export async function startApp(options: AppOptions): Promise<App> {
         handlers: {
           'alert.changed': async ({ alertIds }) => {
             await reviewIncidents(db, alertIds, incidentPolicy, clock.now());
-            if (slack !== null) {
+            if (slack === null) {
+              await noteNobodyToTell(db, alertIds, clock.now());
+            } else {
+              await noteOvertaken(db, alertIds, clock.now());
               await planNotifications(db, alertIds, { notifier: slack.name, routing }, clock.now());
             }
+            events.measured(await takeMoments(db, alertIds, clock.now()));
           },
           'incident.sync': async ({ incidentId }, signal) => {
             if (provider === null) return;
@@ -279,6 +347,15 @@ export async function startApp(options: AppOptions): Promise<App> {
               else health.failing('opsgenie', detail);
             };
             await syncIncident({ db, provider, clock, observe }, incidentId, signal);
+          },
+          'provider.events': async ({ subject }, signal) => {
+            if (provider === null) return;
+            const observe = (outcome: string, detail: string): void =>
+              events.providerEvents(provider.name, outcome, detail);
+            await handleProviderEvents({ db, provider, clock, observe }, subject, signal);
+          },
+          'channel.news': async (news, signal) => {
+            if (probing !== null) await channelNews(probing, news, signal);
           },
           'slack.interaction': async ({ eventId }, signal) => {
             if (slack === null) return;
@@ -298,6 +375,8 @@ export async function startApp(options: AppOptions): Promise<App> {
       worker.start();
       stops.push({ name: 'job worker', stop: () => worker.stop() });
 
+      const isHeld = (): boolean => breakers.opsgenie.isOpen;
+      const providerReturn = provider === null ? null : new ProviderReturn({ db, provider, clock, isHeld });
       const watched = watchedSources(settings.sources, rulesOf);
       timetable = new Timetable(
         [
@@ -309,13 +388,46 @@ export async function startApp(options: AppOptions): Promise<App> {
             },
           },
           { name: 'heartbeats', everyMs: 5_000, run: () => watchHeartbeats({ db, intake, clock }, watched) },
+          {
+            name: 'channels',
+            everyMs: 5_000,
+            run: async (signal) => {
+              if (probing !== null) await probeChannels(probing, signal);
+            },
+          },
           { name: 'orphans', everyMs: orphansEveryMs, run: async () => void (await releaseOrphans(pool)) },
+          ...(provider === null || providerReturn === null
+            ? []
+            : [
+                {
+                  name: 'return of the provider',
+                  everyMs: providerReturnMs,
+                  run: () => providerReturn.look(),
+                },
+                {
+                  name: 'incidents compared',
+                  everyMs: Math.min(reconcileLookMs, settings.incidents.reconcileSeconds * 1_000),
+                  run: (signal: AbortSignal) =>
+                    reconcileIncidents(
+                      {
+                        db,
+                        provider,
+                        clock,
+                        everyMs: settings.incidents.reconcileSeconds * 1_000,
+                        observe: (outcome, detail) => events.incidentCompared(provider.name, outcome, detail),
+                      },
+                      signal,
+                    ),
+                },
+              ]),
           {
             name: 'retention',
             everyMs: 3_600_000,
             run: async () => {
               await maintainPartitions(db, clock.now(), settings.deliveries.retentionDays);
               await forgetServed(db, clock.now(), settings.deliveries.retentionDays);
+              await forgetUntold(db, clock.now());
+              await forgetMoments(db, clock.now());
             },
           },
         ],
@@ -326,7 +438,38 @@ export async function startApp(options: AppOptions): Promise<App> {
       stops.push({ name: 'timetable', stop: () => running.stop() });
     }
 
+    let healthChecker: HealthChecker | null = null;
+    if (active.has('watcher')) {
+      const trouble = (breaker: Breaker) => (): string | null => (breaker.isOpen ? breaker.detail : null);
+      const checker = new HealthChecker({
+        db,
+        intake,
+        clock,
+        prober: createProber({
+          pingDatabase: async () => void (await pool.query('SELECT 1')),
+          dependencies: {
+            slack: { url: slack === null ? null : settings.slack.apiUrl, trouble: trouble(breakers.slack) },
+            opsgenie: {
+              url: provider === null ? null : settings.opsgenie.apiUrl,
+              trouble: trouble(breakers.opsgenie),
+            },
+            jaeger: { url: settings.jaeger.queryUrl ?? settings.jaeger.uiUrl, trouble: () => null },
+          },
+        }),
+        checks: settings.healthChecks.map((check) =>
+          healthCheckOf(check, options.config.healthCheckHeaders[check.name] ?? {}),
+        ),
+        rules: rulesOf('health-check'),
+        observe: (look) => events.healthChecked(look),
+        onTrouble: (error) => log.warn({ err: error }, 'the health checks stumbled and go on'),
+      });
+      checker.start();
+      healthChecker = checker;
+      stops.push({ name: 'health checks', stop: () => checker.stop() });
+    }
+
     metrics.onScrape(async () => {
+      metrics.databaseUp.set((await checkDatabase()).state === 'away' ? 0 : 1);
       metrics.intakeQueue.set(intake.queuedAlerts);
       metrics.dbPool.set({ state: 'idle' }, pool.idleCount);
       metrics.dbPool.set({ state: 'busy' }, pool.totalCount - pool.idleCount);
@@ -336,6 +479,18 @@ export async function startApp(options: AppOptions): Promise<App> {
         metrics.jobsOldest.set({ task: job.task }, job.oldestSeconds);
       }
       metrics.notificationsPending.set((await pendingNotifications(db)).count);
+      const ages = await queueAges(db, clock.now());
+      metrics.notificationsOldest.set(ages.notificationsOldestSeconds);
+      metrics.incidentCommandsPending.set(ages.incidentCommandsPending);
+      metrics.incidentCommandsOldest.set(ages.incidentCommandsOldestSeconds);
+      const ratio = canaryChannel === null ? null : await inTimeRatio(db, clock.now());
+      if (ratio === null) metrics.canaryInTime.reset();
+      else metrics.canaryInTime.set({ window: '1h' }, ratio);
+      if (slack !== null)
+        metrics.channelsDead.set((await reportDeadChannels(db, slack.name, standIns)).length);
+      const checks = await checkStates(db);
+      metrics.healthCheckUp.reset();
+      for (const { name, up } of checks) metrics.healthCheckUp.set({ check: name }, up ? 1 : 0);
     });
 
     let url: string | null = null;
@@ -352,6 +507,10 @@ export async function startApp(options: AppOptions): Promise<App> {
           db,
           adminToken: secrets.adminToken,
           now: () => clock.now().getTime(),
+          internal: {
+            token: canaryToken,
+            caller: { name: canaryCaller, role: 'source', tenant: canaryTenant },
+          },
         }),
         addresses: {
           get publicUrl() {
@@ -375,8 +534,13 @@ export async function startApp(options: AppOptions): Promise<App> {
         routing,
         chatDoor,
         providerDoor: createOpsgenieDoor({ webhookSecrets: secrets.opsgenieWebhookSecrets }),
-        readiness: (): Promise<Readiness> => health.readiness(pool),
+        readiness: async (): Promise<Readiness> => {
+          const dead =
+            slack === null ? [] : await reportDeadChannels(db, slack.name, standIns).catch(() => []);
+          return health.readiness(checkDatabase, { slack: dead });
+        },
         limits: { maxBodyBytes: settings.intake.maxBodyBytes },
+        deliveriesKeptDays: settings.deliveries.retentionDays,
       };
       const server = await buildServer(services, {
         trustedProxies: settings.server.trustedProxies,
@@ -407,13 +571,59 @@ export async function startApp(options: AppOptions): Promise<App> {
         stops.push({ name: 'slack socket', stop: () => socket.stop() });
       }
     }
+    const watched: TimetableEntry[] = [];
+    // By the process that has the door.
+    if (canaryChannel !== null && url !== null && secrets.slackBotToken !== null) {
+      const canary = new Canary({
+        db,
+        clock,
+        intervalMs: settings.canary.intervalSeconds * 1_000,
+        door: createHttpDoor({ url, token: canaryToken }),
+        messages: createMessageRemover({
+          token: secrets.slackBotToken,
+          apiUrl: settings.slack.apiUrl,
+          timeoutMs: 10_000,
+        }),
+        provider,
+        observe: (run) => {
+          events.canary(run);
+          if (run.outcome === 'ok' || run.outcome === 'late') health.ok('canary');
+          else health.failing('canary', run.detail ?? run.outcome);
+        },
+      });
+      watched.push({ name: 'canary', everyMs: watchEveryMs, run: (signal) => canary.tick(signal) });
+    }
+    const targets = heartbeatTargets(options.config, log);
+    if (targets.length > 0) {
+      const heartbeat = new OutgoingHeartbeat({
+        db,
+        clock,
+        intervalMs: settings.heartbeat.intervalSeconds * 1_000,
+        targets,
+        trouble: () =>
+          canaryChannel === null
+            ? queueTrouble(pool)
+            : canaryTrouble(db, clock.now(), settings.canary.intervalSeconds * 1_000),
+        observe: (ping) => events.heartbeat(ping),
+      });
+      watched.push({ name: 'heartbeat', everyMs: watchEveryMs, run: (signal) => heartbeat.tick(signal) });
+    }
+    const watches = new Timetable(watched, (name, error) =>
+      log.warn({ err: error, entry: name }, 'a timetable entry failed and is tried again'),
+    );
+    watches.start();
+    stops.push({ name: 'watches', stop: () => watches.stop() });
     health.started();
     log.info({ url, roles: [...active], version }, 'gomon is ready');
 
     return {
       url,
       stop: stopAll,
-      tick: async () => timetable?.runAll(),
+      tick: async () => {
+        await timetable?.runAll();
+        await watches.runAll();
+        await healthChecker?.runDue();
+      },
       drain: async (timeoutMs = 15_000) => {
         const until = Date.now() + timeoutMs;
         for (;;) {
@@ -441,4 +651,32 @@ function watchedSources(
     const { heartbeatSeconds } = sources[name];
     return heartbeatSeconds === null ? [] : [{ name, heartbeatSeconds, rules: rulesOf(name) }];
   });
+}
+
+/** Who outside is told that we are well. That Opsgenie lacks the heartbeat is said here: its answer to a ping never does. */
+function heartbeatTargets({ settings, secrets }: Config, log: Log): HeartbeatTarget[] {
+  const targets: HeartbeatTarget[] = [];
+  if (settings.heartbeat.url !== null) targets.push(createUrlHeartbeat(settings.heartbeat.url));
+  const { opsgenie: name } = settings.heartbeat;
+  if (name !== null && secrets.opsgenieApiKey === null)
+    log.warn({ setting: 'heartbeat.opsgenie' }, 'without a key of Opsgenie its heartbeat is not pinged');
+  if (name !== null && secrets.opsgenieApiKey !== null) {
+    const heartbeat = createOpsgenieHeartbeat({
+      apiKey: secrets.opsgenieApiKey,
+      apiUrl: settings.opsgenie.apiUrl,
+      timeoutMs: settings.opsgenie.timeoutSeconds * 1_000,
+      heartbeat: name,
+    });
+    targets.push(heartbeat);
+    void warnWhenMissing(heartbeat, name, log);
+  }
+  return targets;
+}
+
+async function warnWhenMissing(heartbeat: OpsgenieHeartbeat, name: string, log: Log): Promise<void> {
+  const found = await heartbeat.exists(AbortSignal.timeout(30_000));
+  if (!found.ok)
+    log.info({ heartbeat: name, detail: found.detail }, 'Opsgenie could not be asked for the heartbeat');
+  else if (found.exists === false)
+    log.warn({ heartbeat: name }, 'Opsgenie has no such heartbeat: nobody will notice when the pings stop');
 }

@@ -37,7 +37,7 @@ describe('the demo', () => {
     expect(alerts.map(({ title, severity, status }) => [title, severity, status])).toEqual([
       ['This alert always fires: it shows that alerting works.', 'P4', 'firing'],
       ['Pod ingress-nginx-controller-6d5f-x2k9p is crash looping', 'P3', 'firing'],
-      ['Disk of node-3 is 91 % full', 'P1', 'escalated'],
+      ['Disk of node-3 is 91 % full', 'P1', 'acknowledged'],
       ['Payments take longer than 2 seconds', 'P1', 'firing'],
       ['Orders per minute: cannot be evaluated', 'P2', 'resolved'],
       ['Checkout error rate: cannot be evaluated', 'P2', 'resolved'],
@@ -49,12 +49,12 @@ describe('the demo', () => {
 
     expect(headers('#alert-critical')).toEqual([
       'P1 · Resolved · Payments take longer than 2 seconds',
-      'P1 · Escalated · Disk of node-3 is 91 % full',
+      'P1 · Acknowledged · Disk of node-3 is 91 % full',
       'P1 · Firing · Payments take longer than 2 seconds',
     ]);
     expect(headers('#k8s-healthchecks').map((text) => text.replaceAll('\u2060', ''))).toEqual([
       'P3 · Firing · Pod ingress-nginx-controller-6d5f-x2k9p is crash looping',
-      'P1 · Escalated · Disk of node-3 is 91 % full',
+      'P1 · Acknowledged · Disk of node-3 is 91 % full',
       'P2 · Resolved · Data source prometheus-prod-eu cannot be evaluated',
       expect.stringContaining('P3 · Firing · <!channel> *URGENT*'),
     ]);
@@ -65,7 +65,7 @@ describe('the demo', () => {
     const incidents = await list<Listed>('/api/v1/incidents');
     expect(incidents.map(({ title, status }) => [title, status])).toEqual([
       ['Payments take longer than 2 seconds', 'open'],
-      ['Disk of node-3 is 91 % full', 'open'],
+      ['Disk of node-3 is 91 % full', 'assigned'],
       ['Payments take longer than 2 seconds', 'resolved'],
     ]);
     expect(

@@ -8,7 +8,9 @@ import { type JsonSchema, settingsJsonSchema } from '../src/config/settings-sche
 const text = await readFile(new URL('../docs/configuration.md', import.meta.url), 'utf8');
 const quoted = new Set([...text.matchAll(/`([^`\n]+)`/g)].map((match) => match[1] ?? ''));
 /** First cells of the tables of settings. */
-const rows = [...text.matchAll(/^\| `([a-z][\w.-]*\.[\w.-]+)` +\|/gm)].map((match) => match[1] ?? '');
+const rows = [...text.matchAll(/^\| `([a-z][\w.-]*\.[\w.-]+|healthChecks)` +\|/gm)].map(
+  (match) => match[1] ?? '',
+);
 
 function pathsOf(schema: JsonSchema, place: string[] = []): string[] {
   if (schema.properties === undefined) return [place.join('.')];

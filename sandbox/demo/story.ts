@@ -147,7 +147,7 @@ const chapters: Chapter[] = [
     );
   },
 
-  async ({ tell, app, opsgenie }) => {
+  async ({ send, tell, app, slack, opsgenie }) => {
     const disk = opsgenie.alerts().find((alert) => alert.message.includes('node-3'));
     expectThat(disk !== undefined, 'the disk at Opsgenie');
     opsgenie.person.acknowledge(disk?.id ?? '', 'priya@example.com');
@@ -159,10 +159,15 @@ const chapters: Chapter[] = [
       answers.every((status) => status === 200),
       'every webhook of Opsgenie is taken',
     );
+    const shown = JSON.stringify(message(slack, '#alert-critical', 'Disk of node-3').blocks);
+    expectThat(shown.includes('priya@example.com'), 'the message names who acknowledged');
+    expectThat(shown.includes('Adding a volume.'), 'the message shows the note');
+    const incidents = (await send.api('GET', '/api/v1/incidents?q=node-3')).body as {
+      items: { assignedTo: string | null }[];
+    };
+    expectThat(incidents.items[0]?.assignedTo === 'priya@example.com', 'the incident is hers');
     tell('Priya acknowledges the disk in Opsgenie and writes a note there.');
-    tell(
-      `  → Opsgenie's ${answers.length} webhooks so far were verified and stored. (This version stores them; it does not act on them yet.)`,
-    );
+    tell('  → both messages in Slack show it in her name, and the incident is hers; nothing is sent back.');
   },
 
   async ({ send, tell, app, slack }) => {

@@ -19,6 +19,8 @@ export type FaultEffect =
   | { effect: 'hang' }
   /** The connection breaks without an answer. */
   | { effect: 'reset' }
+  /** Accepted with 202 and then lost: never done, and its request status stays 404. */
+  | { effect: 'lose-request' }
   /** Accepted with 202, but its request status will say it failed, with this text. */
   | { effect: 'fail-request'; status: string };
 

@@ -52,8 +52,17 @@ export type OpsgenieSandbox = {
   /** Something goes wrong with the next call, or the next `times` calls, that match. */
   fault(rule: FaultRule): void;
   clearFaults(): void;
-  /** Where the account's Webhook integration posts; `withDetails: false` leaves both "add …" boxes unticked. */
-  deliverTo(url: string, headers: Record<string, string>, options?: { withDetails?: boolean }): void;
+  /**
+   * Where the account's Webhook integration posts; `withDetails: false` leaves both
+   * "add …" boxes unticked, `asForm` sends the JSON under the content type of a form.
+   */
+  deliverTo(
+    url: string,
+    headers: Record<string, string>,
+    options?: { withDetails?: boolean; asForm?: boolean },
+  ): void;
+  /** Tells of the alert's creation once more, as another team's integration does when the team is added. */
+  tellCreateAgain(alertId: string): void;
   /** The search index catches up. */
   indexNow(): void;
   /** What people do in the vendor's app; ids are of an alert (id or alias) or an incident. */
@@ -138,6 +147,9 @@ export async function startOpsgenieSandbox(options: OpsgenieSandboxOptions = {})
       requests.failNext(fault.status);
       return carryOut();
     }
+    if (fault.effect === 'lose-request') {
+      return { status: 202, body: { result: 'Request will be processed' } };
+    }
     if (fault.applied) carryOut();
     switch (fault.effect) {
       case 'hang':
@@ -207,8 +219,13 @@ export async function startOpsgenieSandbox(options: OpsgenieSandboxOptions = {})
     deliveries: () => [...webhooks.deliveries],
     fault: (rule) => faults.add(rule),
     clearFaults: () => faults.clear(),
-    deliverTo: (target, headers, { withDetails = true } = {}) =>
-      webhooks.deliverTo({ url: target, headers, withDetails }),
+    deliverTo: (target, headers, { withDetails = true, asForm = false } = {}) =>
+      webhooks.deliverTo({ url: target, headers, withDetails, asForm }),
+    tellCreateAgain: (alertId) => {
+      const alert = state.alerts.get(alertId);
+      if (alert === undefined) throw new Error(`sandbox Opsgenie: there is no alert ${alertId}`);
+      webhooks.send({ action: 'Create', alert, username: 'System', sourceType: 'API' });
+    },
     indexNow: () => state.indexNow(),
     waitFor: (predicate, timeoutMs = 5000) => waitFor(state, () => predicate(sandbox), timeoutMs),
     drain: () => webhooks.drain(),

@@ -13,7 +13,15 @@ export type WebhookEvent = {
 
 export type WebhookDelivery = { action: string; alertId: string; body: string; status: number | null };
 
-export type WebhookTarget = { url: string; headers: Record<string, string>; withDetails: boolean };
+export type WebhookTarget = {
+  url: string;
+  headers: Record<string, string>;
+  withDetails: boolean;
+  asForm: boolean;
+};
+
+/** Seen in the wild: JSON under the content type of a form. */
+const contentTypes = { json: 'application/json', form: 'application/x-www-form-urlencoded' };
 
 const deliveryTimeoutMs = 10_000;
 const keptDeliveries = 1000;
@@ -65,7 +73,10 @@ export class WebhookSender {
     try {
       const response = await fetch(target.url, {
         method: 'POST',
-        headers: { 'content-type': 'application/json', ...target.headers },
+        headers: {
+          'content-type': target.asForm ? contentTypes.form : contentTypes.json,
+          ...target.headers,
+        },
         body: delivery.body,
         signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(deliveryTimeoutMs)]),
       });

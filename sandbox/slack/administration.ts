@@ -43,7 +43,26 @@ export function administration(state: SlackState, interactions: Interactions) {
       });
     },
     inviteBot: (key: string) => {
-      change(key, { botIsMember: true });
+      const channel = change(key, { botIsMember: true });
+      const { botUserId: user, teamId: team } = state.app;
+      const kind = channel.kind === 'private' ? 'G' : 'C';
+      interactions.announce({
+        type: 'member_joined_channel',
+        user,
+        channel: channel.id,
+        channel_type: kind,
+        team,
+        inviter: actor(),
+      });
+    },
+    /** The name it had is free again: posts to it find no channel. */
+    rename: (key: string, name: string) => {
+      const channel = change(key, { name: name.replace(/^#/, '') });
+      const type = channel.kind === 'private' ? 'group_rename' : 'channel_rename';
+      interactions.announce({
+        type,
+        channel: { id: channel.id, name: channel.name, created: Math.floor(state.now() / 1000) },
+      });
     },
     deleteMessage: (key: string, ts: string) => {
       const message = state.findMessage(channelOf(state, key).id, ts);

@@ -92,3 +92,12 @@ describe('faults', () => {
     expect((await post()).status).toBe(200);
   });
 });
+
+describe('a fault with words of its own', () => {
+  it('hits only the call that has them in it', async () => {
+    sandbox.fault({ method: '*', kind: 'http-500', containing: 'just this' });
+    const say = async (text: string): Promise<number> =>
+      (await callForm(sandbox, 'chat.postMessage', { channel: 'alert-critical', text })).status;
+    expect([await say('a'), await say('just this'), await say('just this')]).toEqual([200, 500, 200]);
+  });
+});

@@ -10,6 +10,8 @@ export type FaultRule = {
   method: string;
   /** How many calls it hits; 1 by default. */
   times?: number;
+  /** Only calls whose arguments, as JSON, have this in them: a channel, a title. */
+  containing?: string;
 } & (
   | {
       kind:
@@ -34,8 +36,13 @@ export class FaultQueue {
     this.#waiting.push({ rule, left: rule.times ?? 1 });
   }
 
-  take(method: string): FaultRule | null {
-    const index = this.#waiting.findIndex(({ rule }) => rule.method === '*' || rule.method === method);
+  take(method: string, args: object): FaultRule | null {
+    const text = JSON.stringify(args);
+    const index = this.#waiting.findIndex(
+      ({ rule }) =>
+        (rule.method === '*' || rule.method === method) &&
+        (rule.containing === undefined || text.includes(rule.containing)),
+    );
     const found = this.#waiting[index];
     if (!found) return null;
     found.left -= 1;

@@ -102,6 +102,7 @@ export type SlackSandbox = {
   unarchive(channel: string): void;
   removeBot(channel: string): void;
   inviteBot(channel: string): void;
+  rename(channel: string, name: string): void;
   deleteMessage(channel: string, ts: string): void;
   /** The WebSockets of the app. */
   sockets: Pick<SocketMode, 'connections' | 'pings' | 'disconnect' | 'drop' | 'freeze'>;

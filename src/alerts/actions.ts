@@ -22,7 +22,15 @@ export type Actor = {
 
 export type AlertAction =
   | { kind: 'acknowledge'; note?: string | undefined }
-  | { kind: 'escalate'; severity?: Severity | undefined; note?: string | undefined }
+  /** Taken back where it was given: only the provider's people can. */
+  | { kind: 'unacknowledge' }
+  /** `atLeast`: it was escalated elsewhere, to this level; see `escalation`. */
+  | {
+      kind: 'escalate';
+      severity?: Severity | undefined;
+      atLeast?: Severity | undefined;
+      note?: string | undefined;
+    }
   | { kind: 'assign'; assignedTo: string }
   /** `why` is kept with the audit row; a person's resolve needs none. */
   | { kind: 'resolve'; why?: string | undefined }
@@ -76,7 +84,20 @@ export async function resolveLocked(
   actor: Actor,
   now: Date,
 ): Promise<void> {
-  const action: AlertAction = { kind: 'resolve', why };
+  await actOnLocked(tx, alerts, { kind: 'resolve', why }, actor, now);
+}
+
+/**
+ * Does one thing to those of these locked alerts that it changes, on the set, and
+ * answers all of them as they are afterwards. Whoever calls it tells that they changed.
+ */
+export async function actOnLocked(
+  tx: Tx,
+  alerts: KnownAlert[],
+  action: Exclude<AlertAction, { kind: 'resolve-and-archive' }>,
+  actor: Actor,
+  now: Date,
+): Promise<KnownAlert[]> {
   const pairs = alerts.flatMap((before) => {
     const step = nextStep(before, action);
     return step.kind === 'changed'
@@ -91,6 +112,8 @@ export async function resolveLocked(
     tx,
     pairs.map(({ before, after }) => entry(before, after, action, actor, now)),
   );
+  const changed = new Map(pairs.map(({ after }) => [after.id, after]));
+  return alerts.map((alert) => changed.get(alert.id) ?? alert);
 }
 
 async function missing(tx: Tx, alertId: string): Promise<ActionResult> {
@@ -104,6 +127,7 @@ async function missing(tx: Tx, alertId: string): Promise<ActionResult> {
 
 const events = {
   acknowledge: 'acknowledge',
+  unacknowledge: 'unacknowledge',
   assign: 'assign',
   resolve: 'resolve',
   'resolve-and-archive': 'resolve',
@@ -111,7 +135,7 @@ const events = {
 } as const satisfies Record<Exclude<AlertAction['kind'], 'escalate'>, LifecycleEvent>;
 
 function nextStep(alert: KnownAlert, action: AlertAction): Transition {
-  if (action.kind === 'escalate') return escalation(alert, action.severity);
+  if (action.kind === 'escalate') return escalation(alert, action.severity, action.atLeast);
   const step = transition(alert.status, events[action.kind]);
   if (action.kind === 'assign' && step.kind === 'changed' && alert.assignedTo === action.assignedTo) {
     return { kind: 'already' };
@@ -130,9 +154,15 @@ function applyAction(
   switch (action.kind) {
     case 'acknowledge':
       return { ...changed, acknowledgedAt: now, acknowledgedBy: actor.userId, receivedAt: now };
+    case 'unacknowledge':
+      return { ...changed, acknowledgedAt: null, acknowledgedBy: null, receivedAt: now };
     case 'escalate': {
-      const step = escalation(alert, action.severity);
-      return { ...changed, severity: step.severity ?? alert.severity, severityPinned: true, receivedAt: now };
+      const step = escalation(alert, action.severity, action.atLeast);
+      const severity = step.severity ?? alert.severity;
+      // Escalated elsewhere without a level, it goes on following its source's severity.
+      const severityPinned =
+        alert.severityPinned || action.atLeast === undefined || severity !== alert.severity;
+      return { ...changed, severity, severityPinned, receivedAt: now };
     }
     case 'assign':
       return { ...changed, assignedTo: action.assignedTo };
@@ -155,6 +185,7 @@ function applyAction(
 
 const auditKinds = {
   acknowledge: 'acknowledge',
+  unacknowledge: 'unacknowledge',
   escalate: 'escalate',
   assign: 'assign',
   resolve: 'resolve',

@@ -20,6 +20,7 @@ const expected: Record<
 > = {
   fire: ['=', '=', '=', 'firing', 'x'],
   acknowledge: ['acknowledged', '=', 'acknowledged', 'x', 'x'],
+  unacknowledge: ['=', 'firing', '=', 'x', 'x'],
   escalate: ['escalated', 'escalated', 'escalated', 'x', 'x'],
   resolve: ['resolved', 'resolved', 'resolved', '=', '='],
   archive: ['x', 'x', 'x', 'archived', '='],
@@ -44,7 +45,7 @@ describe('the lifecycle table', () => {
   });
 
   it('covers every event and every status', () => {
-    expect(cells).toHaveLength(7 * 5);
+    expect(cells).toHaveLength(8 * 5);
     expect(Object.keys(expected).toSorted()).toEqual(events.toSorted());
   });
 

@@ -5,7 +5,15 @@ import { type Severity, type Status, severities } from './alert.ts';
  * `apply-signal.ts` for how their reports are matched); people and rules do the
  * rest. `already` is success with nothing to do; `forbidden` is a 409.
  */
-export type LifecycleEvent = 'fire' | 'acknowledge' | 'escalate' | 'resolve' | 'archive' | 'assign' | 'note';
+export type LifecycleEvent =
+  | 'fire'
+  | 'acknowledge'
+  | 'unacknowledge'
+  | 'escalate'
+  | 'resolve'
+  | 'archive'
+  | 'assign'
+  | 'note';
 
 type Verdict = Status | 'already' | { forbidden: string };
 
@@ -24,6 +32,13 @@ export const lifecycle: Record<LifecycleEvent, Record<Status, Verdict>> = {
     firing: 'acknowledged',
     acknowledged: 'already',
     escalated: 'acknowledged',
+    resolved: resolvedAlready,
+    archived: archivedAlready,
+  },
+  unacknowledge: {
+    firing: 'already',
+    acknowledged: 'firing',
+    escalated: 'already',
     resolved: resolvedAlready,
     archived: archivedAlready,
   },
@@ -93,14 +108,22 @@ export function isOpen(status: Status): boolean {
 
 /**
  * What an escalation leads to. Without a wish it is one level up; at P0 only the
- * status can still rise.
+ * status can still rise. `atLeast` is for an escalation that already happened
+ * elsewhere and named its level: the status rises once, the severity to that level
+ * when it is graver.
  */
 export function escalation(
   alert: { status: Status; severity: Severity },
   wished: Severity | undefined,
+  atLeast?: Severity,
 ): Transition & { severity?: Severity } {
   const step = transition(alert.status, 'escalate');
   if (step.kind !== 'changed') return step;
+  if (atLeast !== undefined) {
+    const severity = isGraver(atLeast, alert.severity) ? atLeast : alert.severity;
+    if (alert.status === 'escalated' && severity === alert.severity) return { kind: 'already' };
+    return { kind: 'changed', status: 'escalated', severity };
+  }
   const target = wished ?? oneLevelUp(alert.severity);
   if (isGraver(alert.severity, target)) {
     return {

@@ -50,3 +50,10 @@ const developmentEnvironments = new Set(['dev', 'development', 'test', 'staging'
 export function isDevelopment(alert: Pick<Alert, 'labels'>): boolean {
   return developmentEnvironments.has((alert.labels['environment'] ?? '').trim().toLowerCase());
 }
+
+/** Health checks of what this service itself rests on; only our own checks come from that source. */
+export function isOwnDependency(alert: Pick<Alert, 'source' | 'labels'>): boolean {
+  return (
+    alert.source === 'health-check' && ['database', 'dependency'].includes(alert.labels['check_type'] ?? '')
+  );
+}

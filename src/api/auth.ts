@@ -24,10 +24,13 @@ const cacheSize = 1_000;
 export function createAuthenticator(options: {
   db: Db;
   adminToken: string | null;
+  /** Of a caller inside this very process; kept nowhere. */
+  internal?: { token: string; caller: Caller } | undefined;
   now: () => number;
 }): Authenticator {
   // Only what is valid is remembered: guesses must not push the others out.
   const cache = new Map<string, { caller: Caller; until: number }>();
+  const internal = options.internal === undefined ? null : hashToken(options.internal.token);
   const admin = options.adminToken === null ? null : hashToken(options.adminToken);
   const find = batchedLookup((hashes) => findTokens(options.db, hashes));
   return async (request, scheme = 'bearer') => {
@@ -35,6 +38,8 @@ export function createAuthenticator(options: {
     if (token === null) return null;
     const hash = hashToken(token);
     if (admin !== null && timingSafeEqual(hash, admin)) return { name: 'admin', role: 'admin', tenant: '' };
+    if (internal !== null && options.internal !== undefined && timingSafeEqual(hash, internal))
+      return options.internal.caller;
     const key = hash.toString('base64');
     const known = cache.get(key);
     if (known !== undefined && known.until > options.now()) return known.caller;

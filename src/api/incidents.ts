@@ -112,11 +112,14 @@ export function incidentRoutes(services: ApiServices): FastifyPluginCallbackZod 
     const perform = async (
       request: FastifyRequest,
       id: string,
+      action: string,
       work: (actor: Actor) => Promise<IncidentActionResult>,
     ): Promise<Incident> => {
-      const result = await work(await actorOf(services, request));
+      const actor = await actorOf(services, request);
+      const result = await work(actor);
       if (!result.ok && result.reason === 'not-found') throw notFound('incident', id);
       if (!result.ok) throw conflict(`Not possible: ${result.detail}.`);
+      if (!result.already) services.events.actedOnIncident(action, 'api', actor.userId, id);
       return present(id);
     };
     const schema = <Body extends z.ZodType>(summary: string, body: Body) => ({
@@ -130,7 +133,7 @@ export function incidentRoutes(services: ApiServices): FastifyPluginCallbackZod 
       '/api/v1/incidents/:id/assign',
       { schema: schema('Put somebody in charge', AssignBody) },
       (request) =>
-        perform(request, request.params.id, (actor) =>
+        perform(request, request.params.id, 'incident_assign', (actor) =>
           assignIncident(
             services.db,
             request.params.id,
@@ -144,12 +147,12 @@ export function incidentRoutes(services: ApiServices): FastifyPluginCallbackZod 
       '/api/v1/incidents/:id/status',
       { schema: schema('Set the status', IncidentStatusBody) },
       (request) =>
-        perform(request, request.params.id, (actor) =>
+        perform(request, request.params.id, 'incident_status', (actor) =>
           setIncidentStatus(services.db, request.params.id, request.body.status, actor, services.clock.now()),
         ),
     );
     app.post('/api/v1/incidents/:id/notes', { schema: schema('Add a note', NoteBody) }, (request) =>
-      perform(request, request.params.id, (actor) =>
+      perform(request, request.params.id, 'incident_note', (actor) =>
         noteOnIncident(services.db, request.params.id, request.body.text, actor, services.clock.now()),
       ),
     );

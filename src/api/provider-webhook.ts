@@ -1,5 +1,6 @@
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 import { storeInbound } from '../db/inbound-store.ts';
+import { providerEventsJob } from '../incidents/inbound-events.ts';
 import { requireRight } from './auth.ts';
 import { DeliveryAnswer } from './contract/alert.ts';
 import { Problem } from './contract/common.ts';
@@ -9,8 +10,8 @@ import type { ApiServices } from './services.ts';
 
 /**
  * Where the incident provider tells of changes. Such a webhook is a hint: it has
- * no signature and no retry worth trusting, so it is checked, stored and answered
- * at once.
+ * no signature and no retry worth trusting, so it is checked, stored with the job
+ * that asks the provider how things are, and answered at once.
  */
 export function providerWebhookRoute(services: ApiServices): FastifyPluginCallbackZod {
   return (app, _options, done) => {
@@ -39,10 +40,11 @@ export function providerWebhookRoute(services: ApiServices): FastifyPluginCallba
           {
             kind: `${providerDoor.name}.webhook`,
             dedupKey: read.dedupKey,
-            payload: { ...read.change, body: rawBody(request).toString('utf8') },
+            payload: { ...read.event, body: rawBody(request).toString('utf8') },
             receivedAt: services.clock.now(),
+            subject: read.event.subject,
           },
-          () => null,
+          () => providerEventsJob(providerDoor.name, read.event.subject),
         );
         // The same change told again is ignored; what a new one changes is found out by asking the provider.
         return {

@@ -13,9 +13,11 @@ import { requireRight } from './auth.ts';
 import { refuseBroken } from './broken-requests.ts';
 import { createAlertsRoute } from './create-alerts.ts';
 import { deliveryRoutes } from './deliveries.ts';
+import { healthCheckRoutes } from './health-checks.ts';
 import { healthRoutes } from './health.ts';
 import { incidentRoutes } from './incidents.ts';
 import { KnownMethods } from './known-methods.ts';
+import { ledgerRoute } from './ledger.ts';
 import { methodNotAllowed, ProblemError, sendProblem, unavailable } from './problem.ts';
 import { providerWebhookRoute } from './provider-webhook.ts';
 import { createCallerLimit, type RateLimit } from './rate-limit.ts';
@@ -147,6 +149,8 @@ export async function buildServer(services: ApiServices, options: ServerOptions)
     await people.register(alertRoutes(services));
     await people.register(incidentRoutes(services));
     await people.register(deliveryRoutes(services));
+    await people.register(ledgerRoute(services));
+    await people.register(healthCheckRoutes(services));
   });
   let document: string | null = null;
   app.get('/api/v1/openapi.json', { schema: { hide: true }, onRequest: holdOpenPages }, (_request, reply) => {

@@ -35,6 +35,8 @@ export type ApiServices = {
   /** Each dependency's state for people; `database` decides readiness. */
   readiness: () => Promise<Readiness>;
   limits: { maxBodyBytes: number };
+  /** How long requests of sources are kept. */
+  deliveriesKeptDays: number;
 };
 
 export type Readiness = {

@@ -33,6 +33,8 @@ export type ChatInteraction =
       userName: string;
       channelId: string;
       messageTs: string;
+      /** Which row of the ledger the message carries; null where it carries none. */
+      notificationId: string | null;
       /** Opens a dialog, within 3 s of the click. */
       triggerId: string;
       /** Answers the person, five times within 30 minutes. Null where the chat gave none. */

@@ -70,6 +70,7 @@ const button = (alertId: string, actionId: string, parts: Partial<Button> = {}):
   actionId,
   alertId,
   ...place,
+  notificationId: null,
   triggerId: 't1',
   responseUrl: 'https://hooks.example.org/r1',
   ...parts,

@@ -6,6 +6,7 @@ import { fromStorableJson } from '../db/text.ts';
 import { type IncidentPolicy, openForAlert } from '../incidents/open.ts';
 import type { Clock } from '../lib/clock.ts';
 import { isUuid } from '../lib/ids.ts';
+import { adoptMessage } from '../notify/ledger.ts';
 import type { ChatDesk, ChatInteraction } from './chat-desk.ts';
 import { findPerson, type LinkedPerson } from './people.ts';
 
@@ -36,12 +37,22 @@ export async function handleInteraction(
     .executeTakeFirst();
   if (event === undefined || event.processed_at !== null) return;
   const interaction = fromStorableJson(event.payload) as ChatInteraction;
+  await adopt(deps, interaction);
   const outcome = await perform(deps, interaction, event.received_at, signal);
   await deps.db
     .updateTable('inbound_events')
     .set({ processed_at: deps.clock.now(), outcome: outcome.slice(0, 500) })
     .where('id', '=', eventId)
     .execute();
+}
+
+/** Whoever presses a button sees the message: should its row not know it yet (its answer was lost), it does now. */
+async function adopt(deps: InteractionDependencies, interaction: ChatInteraction): Promise<void> {
+  if (interaction.kind !== 'button') return;
+  const { notificationId, channelId, messageTs: messageId } = interaction;
+  // Clicks that were stored by the version before carry none.
+  if (typeof notificationId !== 'string' || !isUuid(notificationId)) return;
+  await adoptMessage(deps.db, { notificationId, channelId, messageId }, deps.clock.now());
 }
 
 /** Answers what came of it, for the record. */
@@ -173,6 +184,7 @@ async function createIncident(
 
 const doneWords: Record<AlertAction['kind'], string> = {
   acknowledge: 'acknowledged',
+  unacknowledge: 'not acknowledged',
   escalate: 'escalated',
   assign: 'assigned',
   resolve: 'resolved',

@@ -66,7 +66,10 @@ async function receiveEvent(deps: ReceiveDependencies, content: ChatContent): Pr
       return { ok: true, answer: null };
     case 'event': {
       const event = { kind: 'slack.event', dedupKey: read.eventId, payload: read.event };
-      await storeInbound(deps.db, { ...event, receivedAt: deps.clock.now() }, () => null);
+      const { news } = read;
+      await storeInbound(deps.db, { ...event, receivedAt: deps.clock.now() }, () =>
+        news === null ? null : { task: 'channel.news', payload: news, priority: priorities.urgent },
+      );
       return { ok: true, answer: null };
     }
     default:

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { type AppRole, roles, startApp } from '../app.ts';
 import { createLog } from '../observability/log.ts';
+import { secretTexts } from '../config/secrets.ts';
 import { configuration } from './configuration.ts';
 
 /** Longer than this and whoever stops us kills us anyway. */
@@ -14,7 +15,7 @@ export function addServeCommand(program: Command): void {
     .option('--roles <list>', `what this process does, of: ${roles.join(', ')}`, parseRoles, [...roles])
     .action(async (options: { config?: string; roles: AppRole[] }) => {
       const config = await configuration(options.config);
-      const log = createLog(config.settings.log);
+      const log = createLog({ ...config.settings.log, secrets: secretTexts(config) });
       for (const notice of config.notices) log.warn({ notice }, 'a setting looks like a slip');
       const app = await startApp({
         config,

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { reservedPrefix } from '../alerts/canary-alert.ts';
 import { createToken, listTokens, revokeToken, type Role, roles } from '../api/token-store.ts';
 import { configuration } from './configuration.ts';
 import { withDatabase } from './database.ts';
@@ -13,6 +14,10 @@ export function addTokenCommands(program: Command): void {
     .option('--tenant <tenant>', 'keeps the alerts of this sender apart from equal ones of others', '')
     .option('-c, --config <file>', 'settings file')
     .action(async (options: { name: string; role: Role; tenant: string; config?: string }) => {
+      if ([options.name, options.tenant].some((text) => text.startsWith(reservedPrefix)))
+        throw new Error(
+          `names and tenants that begin with "${reservedPrefix}" are the service's own; take another one`,
+        );
       const made = await withDatabase(await configuration(options.config), (db) =>
         createToken(db, options, new Date()),
       );

@@ -9,6 +9,7 @@ export function effectiveSettings(config: Config): string {
   const shown: Record<string, unknown> = structuredClone({
     ...settings,
     server: { ...settings.server, publicUrl: publicUrlOf(settings.server) },
+    heartbeat: { ...settings.heartbeat, url: maskedUrl(settings.heartbeat.url) },
   });
   for (const name of secretNames) {
     const steps = secretPlaces[name].path.split('.');
@@ -22,6 +23,11 @@ export function effectiveSettings(config: Config): string {
     `# environment: ${origin.variables.length === 0 ? 'nothing' : origin.variables.join(', ')}`,
   ];
   return `${from.join('\n')}\n${stringify(shown, { lineWidth: 0 })}`;
+}
+
+/** Such addresses carry their secret in the path. */
+function maskedUrl(url: string | null): string | null {
+  return url === null ? null : `${new URL(url).origin}/***`;
 }
 
 function masked(name: SecretName, secrets: Secrets): string | null {

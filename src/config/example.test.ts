@@ -18,9 +18,12 @@ function settingsOf(schema: JsonSchema, place: string[] = []): string[] {
   return Object.entries(schema.properties).flatMap(([name, inner]) => settingsOf(inner, [...place, name]));
 }
 
+/** A mapping of whatever names (channel to channel) is one setting, and a leaf like any other. */
+const openMappings = new Set(settingsOf(settingsJsonSchema()));
+
 function leavesOf(value: unknown, place: string[] = []): string[] {
   const isMapping = typeof value === 'object' && value !== null && !Array.isArray(value);
-  if (!isMapping) return [place.join('.')];
+  if (!isMapping || openMappings.has(place.join('.'))) return [place.join('.')];
   return Object.entries(value).flatMap(([name, inner]) => leavesOf(inner, [...place, name]));
 }
 

@@ -39,7 +39,8 @@ export function toProblems(
 function unknownKey(schema: JsonSchema, path: Place, where: string | undefined): Problem {
   const key = String(path.at(-1));
   const parent = schemaAt(schema, path.slice(0, -1));
-  const known = Object.keys(parent?.properties ?? {});
+  const variants = [parent, ...(parent?.anyOf ?? [])];
+  const known = [...new Set(variants.flatMap((variant) => Object.keys(variant?.properties ?? {})))];
   const meant = nearest(key, known);
   return {
     path: pathText(path),

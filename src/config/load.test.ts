@@ -278,6 +278,12 @@ describe('problems', () => {
       { path: 'slack.apiUrl', allowed: 'an address that begins with http:// or https://' },
     ],
     [
+      'a canary in a channel where alerts go',
+      "canary: { channel: '#alert-critical' }",
+      { path: 'canary.channel', allowed: /a channel of its own/ },
+    ],
+    ['a canary too often', 'canary: { intervalSeconds: 1 }', { path: 'canary.intervalSeconds' }],
+    [
       'a template that is not there',
       'slack: { templateFile: no.yaml }',
       { path: 'slack.templateFile', found: /ENOENT/ },

@@ -2,6 +2,7 @@ import { access, constants } from 'node:fs/promises';
 import path from 'node:path';
 import { type Environment, readVariable, settingVariables, variableValue } from './env.ts';
 import { toProblems } from './issues.ts';
+import { type HealthCheckHeaders, readHealthCheckHeaders } from './health-check-headers.ts';
 import { nearest } from '../lib/nearest.ts';
 import type { Problem } from './problem.ts';
 import { readSecret, type SecretName, secretNames, secretPlaces, type Secrets } from './secrets.ts';
@@ -11,6 +12,8 @@ import { pathSettings, Settings } from './settings.ts';
 export type Config = {
   settings: Settings;
   secrets: Secrets;
+  /** Headers of health checks with their secrets. */
+  healthCheckHeaders: HealthCheckHeaders;
   /** Where the settings came from; names only. */
   origin: { file: string | null; variables: string[] };
   /** Not wrong, but worth saying: a variable that looks like a slip. */
@@ -63,11 +66,18 @@ export async function loadConfig(given: {
   resolvePaths(parsed.data, file, variables, from.cwd);
   const unreadable = await checkTemplate(parsed.data, file);
   if (unreadable !== null) return { ok: false, problems: [unreadable] };
+  const checkHeaders = await readHealthCheckHeaders(parsed.data.healthChecks, {
+    env: from.env,
+    folder: file?.folder ?? from.cwd,
+    locate: (place) => file?.locate(place),
+  });
+  if (checkHeaders.problems.length > 0) return { ok: false, problems: checkHeaders.problems };
   return {
     ok: true,
     config: {
       settings: parsed.data,
       secrets: secretsRead.secrets,
+      healthCheckHeaders: checkHeaders.headers,
       origin: {
         file: file?.file ?? null,
         variables: [...variables.values(), ...secretsRead.variables].toSorted(),

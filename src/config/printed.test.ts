@@ -4,9 +4,18 @@ import { effectiveSettings } from './effective.ts';
 import { loadConfig } from './load.ts';
 import { nearest } from '../lib/nearest.ts';
 import { checkReport } from './problem.ts';
+import { secretNames, secretPlaces, type Secrets, secretTexts } from './secrets.ts';
 import { publicUrlOf, Settings } from './settings.ts';
 import { settingsJsonSchema } from './settings-schema.ts';
 import { sourceRulesOf } from './source-settings.ts';
+
+function emptySecrets(): { secrets: Secrets } {
+  return {
+    secrets: Object.fromEntries(
+      secretNames.map((name) => [name, secretPlaces[name].many ? [] : null]),
+    ) as unknown as Secrets,
+  };
+}
 
 describe('effectiveSettings', () => {
   it('shows what is in force and no secret', async () => {
@@ -29,6 +38,28 @@ describe('effectiveSettings', () => {
       slack: { botToken: '***', appToken: null },
       sources: { grafana: { webhookSecret: '*** (2)' } },
     });
+  });
+});
+
+describe('the heartbeat', () => {
+  it('keeps its address to itself', async () => {
+    const loaded = await loadConfig({ env: { OPSGENIE_API_KEY: 'key-of-ours' }, cwd: '/nowhere' });
+    if (!loaded.ok) throw new Error(checkReport(loaded.problems));
+    const { config } = loaded;
+    config.settings.heartbeat.url = 'https://hc-ping.example/secret-uuid?x=secret';
+    expect(parse(effectiveSettings(config))).toMatchObject({
+      heartbeat: { url: 'https://hc-ping.example/***', opsgenie: null },
+    });
+    expect(secretTexts(config)).toEqual(['key-of-ours', 'https://hc-ping.example/secret-uuid?x=secret']);
+  });
+
+  it('knows the password of the database, too', () => {
+    const { secrets: none } = emptySecrets();
+    const texts = secretTexts({
+      secrets: { ...none, databaseUrl: 'postgresql://a:pass%2Fword@db/x' },
+      settings: { heartbeat: { url: null } },
+    });
+    expect(texts).toEqual(['pass/word']);
   });
 });
 

@@ -195,6 +195,22 @@ function isPostgresUrl(text: string): boolean {
   return URL.canParse(text) && ['postgres:', 'postgresql:'].includes(new URL(text).protocol);
 }
 
+/** Everything that must appear nowhere: the secrets, the password in the database's address, and addresses that hold one. */
+export function secretTexts({
+  secrets,
+  settings,
+}: {
+  secrets: Secrets;
+  settings: { heartbeat: { url: string | null } };
+}): string[] {
+  const password =
+    secrets.databaseUrl === null ? '' : decodeURIComponent(new URL(secrets.databaseUrl).password);
+  const { databaseUrl: _database, ...others } = secrets;
+  return [...Object.values(others).flat(), settings.heartbeat.url, password].flatMap((text) =>
+    text === null || text === '' ? [] : [text],
+  );
+}
+
 /** The address without its password, for people. */
 export function maskDatabaseUrl(text: string): string {
   const url = new URL(text);

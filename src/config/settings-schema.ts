@@ -27,7 +27,7 @@ let cached: JsonSchema | undefined;
 /** The JSON Schema of gomon.yaml, for editors; secrets are there as references to files. */
 export function settingsJsonSchema(): JsonSchema {
   if (cached !== undefined) return structuredClone(cached);
-  const schema = z.toJSONSchema(Settings, { io: 'input' }) as JsonSchema;
+  const schema = plain(z.toJSONSchema(Settings, { io: 'input' })) as JsonSchema;
   schema.title = 'GoMon Alerting settings';
   for (const name of secretNames) {
     const place = secretPlaces[name];
@@ -45,19 +45,35 @@ export function settingsJsonSchema(): JsonSchema {
   return structuredClone(schema);
 }
 
+/** In fewer words: variants that exclude each other are variants, and a constant is a choice of one. */
+function plain(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(plain);
+  if (typeof schema !== 'object' || schema === null) return schema;
+  return Object.fromEntries(
+    Object.entries(schema).map(([key, value]) => {
+      if (key === 'oneOf' && Array.isArray(value)) return ['anyOf', plain(value)];
+      if (key === 'const' && typeof value !== 'object') return ['enum', [value]];
+      return [key, plain(value)];
+    }),
+  );
+}
+
 /** The schema of what stands at a place; undefined where there is no such setting. */
 export function schemaAt(schema: JsonSchema, path: readonly PropertyKey[]): JsonSchema | undefined {
   const [step, ...rest] = path;
   if (step === undefined) return schema;
   const variants = schema.anyOf ?? [schema];
-  for (const variant of variants) {
+  const found = variants.flatMap((variant) => {
     const own = typeof step === 'number' ? variant.items : variant.properties?.[String(step)];
     const open = typeof variant.additionalProperties === 'object' ? variant.additionalProperties : undefined;
     const next = own ?? (typeof step === 'number' ? undefined : open);
-    const found = next && schemaAt(next, rest);
-    if (found) return found;
-  }
-  return undefined;
+    return (next && schemaAt(next, rest)) ?? [];
+  });
+  const [first, ...others] = found;
+  // What tells variants apart has a value of its own in each.
+  if (first?.enum && others.length > 0 && others.every((other) => other.enum))
+    return { ...first, enum: [...new Set(found.flatMap((other) => other.enum ?? []))] };
+  return first;
 }
 
 /** What a schema allows, in words: "a whole number from 1 to 500". */

@@ -10,6 +10,7 @@ import {
   WebUrl,
   Word,
 } from './setting-types.ts';
+import { HealthChecksSettings } from './health-check-settings.ts';
 import { SourcesSettings } from './source-settings.ts';
 
 /**
@@ -95,6 +96,10 @@ const Slack = z.strictObject({
     .max(1_000)
     .default([])
     .describe('The first route whose conditions all fit decides; before the channels above.'),
+  standIns: z
+    .record(Channel, Channel)
+    .default({})
+    .describe('Which channel takes the messages of one that cannot be posted to, where not the usual one.'),
   unlinkedUsers: z
     .enum(['act', 'read'])
     .default('act')
@@ -127,6 +132,12 @@ const Incidents = z.strictObject({
   autoCreate: listOf(Severity)
     .prefault(['P0', 'P1'])
     .describe('Severities that open an incident by themselves; []: none.'),
+  reconcileSeconds: z
+    .int()
+    .min(10)
+    .max(86_400)
+    .default(300)
+    .describe('How often each open incident is compared with the provider, and what differs repaired.'),
   assignment: z
     .array(
       z.strictObject({
@@ -215,7 +226,30 @@ const Fallback = z.strictObject({
     .describe('How long Slack may leave a P0 or P1 waiting before the webhook carries it, too.'),
 });
 
-export const Settings = z.strictObject({
+const everySeconds = z.int().min(5).max(3_600).default(60);
+
+const Canary = z.strictObject({
+  channel: Channel.nullable()
+    .default(null)
+    .describe('A channel of its own for test alerts that the service sends itself; null: none are sent.'),
+  intervalSeconds: everySeconds.describe('How often one is sent.'),
+});
+
+const Heartbeat = z.strictObject({
+  url: WebUrl.nullable()
+    .default(null)
+    .describe('Called (GET) while all is well; null: nothing is. It may hold a secret and is never shown.'),
+  opsgenie: z
+    .string()
+    .min(1)
+    .max(200)
+    .nullable()
+    .default(null)
+    .describe('Name of a heartbeat of Opsgenie that is pinged while all is well; null: none.'),
+  intervalSeconds: everySeconds.describe('How often.'),
+});
+
+const Sections = z.strictObject({
   server: Server.prefault({}).describe('Our HTTP door.'),
   log: Log.prefault({}).describe('What the service writes about itself.'),
   database: Database.prefault({}).describe('Where everything is kept.'),
@@ -226,6 +260,7 @@ export const Settings = z.strictObject({
   opsgenie: Opsgenie.prefault({}).describe('The incident provider.'),
   jaeger: Jaeger.prefault({}).describe('Traces.'),
   kubernetes: Kubernetes.prefault({}).describe('The cluster that is watched.'),
+  healthChecks: HealthChecksSettings.describe('What is looked at on a schedule.'),
   intake: Intake.prefault({}).describe('Limits of the way in.'),
   history: z
     .strictObject({
@@ -252,6 +287,26 @@ export const Settings = z.strictObject({
     })
     .prefault({})
     .describe('For a database that is down.'),
+  canary: Canary.prefault({}).describe('Test alerts by which the service watches itself.'),
+  heartbeat: Heartbeat.prefault({}).describe(
+    'A sign of life to somebody outside, who raises the alarm when it stops.',
+  ),
+});
+
+/** What no section can see by itself. */
+export const Settings = Sections.superRefine((settings, context) => {
+  const { channel } = settings.canary;
+  const taken = [
+    ...Object.values(settings.slack.channels),
+    ...settings.slack.routes.map((route) => route.channel),
+  ];
+  if (channel !== null && taken.includes(channel)) {
+    context.addIssue({
+      code: 'custom',
+      path: ['canary', 'channel'],
+      message: 'a channel of its own, to which no alerts go',
+    });
+  }
 });
 export type Settings = z.output<typeof Settings>;
 

@@ -10,7 +10,14 @@ import { newId } from '../lib/ids.ts';
  */
 export async function storeInbound(
   db: Db,
-  event: { kind: string; dedupKey: string; payload: Record<string, unknown>; receivedAt: Date },
+  event: {
+    kind: string;
+    dedupKey: string;
+    payload: Record<string, unknown>;
+    receivedAt: Date;
+    /** What it is about, for whoever works off all events of one thing at once. */
+    subject?: string;
+  },
   job: (eventId: string) => Job | null,
 ): Promise<{ id: string; stored: boolean }> {
   return db.transaction().execute(async (tx) => {
@@ -24,6 +31,7 @@ export async function storeInbound(
         received_at: event.receivedAt,
         processed_at: null,
         outcome: null,
+        subject: event.subject === undefined ? null : toStorable(event.subject),
       })
       .onConflict((conflict) => conflict.columns(['kind', 'dedup_key']).doNothing())
       .returning('id')

@@ -7,7 +7,7 @@ import pg from 'pg';
  */
 export class Listener {
   readonly #url: string;
-  readonly #handlers: Record<string, () => void>;
+  readonly #handlers: Record<string, (payload: string) => void>;
   readonly #onError: (error: Error) => void;
   #client: pg.Client | null = null;
   #stopped = false;
@@ -15,7 +15,8 @@ export class Listener {
 
   constructor(options: {
     url: string;
-    handlers: Record<string, () => void>;
+    /** By channel; the payload is empty also when something may have been missed. */
+    handlers: Record<string, (payload: string) => void>;
     onError: (error: Error) => void;
   }) {
     this.#url = options.url;
@@ -49,14 +50,14 @@ export class Listener {
     };
     client.on('error', again);
     client.on('end', () => again());
-    client.on('notification', (message) => this.#handlers[message.channel]?.());
+    client.on('notification', (message) => this.#handlers[message.channel]?.(message.payload ?? ''));
     this.#client = client;
     try {
       await client.connect();
       for (const channel of Object.keys(this.#handlers))
         await client.query(`LISTEN ${client.escapeIdentifier(channel)}`);
       // What was said while nobody listened.
-      for (const handler of Object.values(this.#handlers)) handler();
+      for (const handler of Object.values(this.#handlers)) handler('');
     } catch (error) {
       again(error as Error);
       await client.end().catch(() => undefined);

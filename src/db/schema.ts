@@ -15,11 +15,17 @@ export type Database = {
   deliveries: DeliveriesTable;
   notifications: NotificationsTable;
   send_budgets: SendBudgetsTable;
+  channels: ChannelsTable;
   inbound_events: InboundEventsTable;
   people: PeopleTable;
   api_tokens: ApiTokensTable;
   idempotency_keys: IdempotencyKeysTable;
   source_heartbeats: SourceHeartbeatsTable;
+  untold_episodes: UntoldEpisodesTable;
+  measured_moments: { subject_id: string; kind: string; at: Date };
+  timetable_claims: { name: string; slot_at: Date };
+  canary_runs: CanaryRunsTable;
+  health_checks: HealthChecksTable;
 };
 
 type Json<T> = ColumnType<T, string, string>;
@@ -70,6 +76,7 @@ export type ActionKind =
   | 'refire'
   | 'update'
   | 'acknowledge'
+  | 'unacknowledge'
   | 'escalate'
   | 'assign'
   | 'resolve'
@@ -114,6 +121,15 @@ export type IncidentsTable = {
   acknowledged_at: Date | null;
   acknowledged_by: string | null;
   sync_claimed_at: Date | null;
+  confirmed_state: ColumnType<
+    Record<string, unknown> | null,
+    string | null | undefined,
+    string | null | undefined
+  >;
+  overruled_severity: ColumnType<Severity | null, Severity | null | undefined, Severity | null>;
+  compared_at: ColumnType<Date | null, Date | null | undefined, Date | null>;
+  gone_external_id: ColumnType<string | null, string | null | undefined, string | null>;
+  reopened_there_at: ColumnType<Date | null, Date | null | undefined, Date | null>;
   created_at: Date;
   updated_at: Date;
   resolved_at: Date | null;
@@ -125,12 +141,14 @@ type IncidentCommandsTable = {
   kind: string;
   payload: Json<Record<string, unknown>>;
   requested_by: string;
-  state: 'pending' | 'accepted' | 'confirmed' | 'failed' | 'unknown';
+  state: 'pending' | 'accepted' | 'confirmed' | 'failed' | 'unknown' | 'superseded';
   request_id: string | null;
   attempts: Generated<number>;
   polls: Generated<number>;
   next_at: Date;
   last_error: string | null;
+  submitted_at: ColumnType<Date | null, Date | null | undefined, Date | null>;
+  refusals: Generated<number>;
   created_at: Date;
   updated_at: Date;
 };
@@ -163,12 +181,13 @@ type DeliveriesTable = {
 type NotificationsTable = {
   id: string;
   subject: string;
-  alert_id: string;
+  /** Null: a notice, about no alert. */
+  alert_id: string | null;
   notifier: string;
   channel: string;
   purpose: string;
   episode: number;
-  state: 'due' | 'sending' | 'sent' | 'unknown' | 'failed';
+  state: 'due' | 'sending' | 'sent' | 'unknown' | 'failed' | 'superseded';
   lane: string;
   priority: number;
   due_at: Date;
@@ -187,6 +206,27 @@ type NotificationsTable = {
   created_at: Date;
   posted_at: Date | null;
   updated_at: Date;
+  content: ColumnType<MessageText | null, string | null | undefined, string | null>;
+  sent_to: Generated<string | null>;
+  parent_id: Generated<string | null>;
+  expires_at: Generated<Date | null>;
+};
+
+/** What a notice or a line in a thread says. */
+export type MessageText = { text: string; broadcast?: boolean };
+
+export type ChannelsTable = {
+  notifier: string;
+  channel: string;
+  state: 'ok' | 'dead' | 'recovering';
+  channel_id: string | null;
+  code: string;
+  detail: string;
+  since: Date;
+  checked_at: Date | null;
+  trial: boolean;
+  outage: number;
+  updated_at: Date;
 };
 
 type SendBudgetsTable = { lane: string; tokens: number; refilled_at: Date; paused_until: Date | null };
@@ -199,6 +239,7 @@ type InboundEventsTable = {
   received_at: Date;
   processed_at: Date | null;
   outcome: string | null;
+  subject: ColumnType<string | null, string | null | undefined, string | null>;
 };
 
 type PeopleTable = { slack_id: string; email: string | null; name: string; fetched_at: Date };
@@ -222,3 +263,33 @@ type IdempotencyKeysTable = {
 };
 
 type SourceHeartbeatsTable = { source: string; tenant: string; last_seen_at: Date };
+
+type UntoldEpisodesTable = { alert_id: string; episode: number; reason: string; noted_at: Date };
+
+type CanaryRunsTable = {
+  id: string;
+  started_at: Date;
+  alert_id: string | null;
+  notified_at: Date | null;
+  finished_at: Date | null;
+  outcome: string | null;
+  detail: string | null;
+};
+
+type HealthChecksTable = {
+  name: string;
+  definition: Json<Record<string, unknown>>;
+  interval_ms: number;
+  next_at: Date;
+  seen_at: Date;
+  claims: string;
+  status: 'unknown' | 'up' | 'failing' | 'down' | 'recovering';
+  status_since: Date | null;
+  checked_at: Date | null;
+  duration_ms: number | null;
+  detail: string;
+  certificate_expires_at: Date | null;
+  conditions: Json<Record<string, unknown>>;
+  results: Json<Record<string, unknown>[]>;
+  created_at: Date;
+};

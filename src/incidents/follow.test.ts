@@ -11,6 +11,7 @@ const incident = (parts: Partial<Incident> = {}): Incident => ({
   assignedTo: null,
   provider: 'opsgenie',
   connectionId: 'opsgenie:eu',
+  externalKind: null,
   externalId: null,
   externalUrl: null,
   alertCount: 2,
@@ -18,6 +19,7 @@ const incident = (parts: Partial<Incident> = {}): Incident => ({
   openedBy: 'system',
   acknowledgedAt: null,
   acknowledgedBy: null,
+  overruledSeverity: null,
   createdAt: at(10),
   updatedAt: at(10),
   resolvedAt: null,
@@ -35,6 +37,15 @@ describe('what alerts mean for their incident', () => {
       audits: [],
       by: 'system',
     });
+  });
+
+  it('leaves a lower severity that a person chose, until an alert is graver than that person saw', () => {
+    const chosen = incident({ severity: 'P3', overruledSeverity: 'P1' });
+    expect(nextState(chosen, [open], now).commands).toEqual([]);
+    const worse = storedAlert({ id: 'a3', severity: 'P0' });
+    const step = nextState(chosen, [open, worse], now);
+    expect(step.commands).toEqual([{ kind: 'set-severity', severity: 'P0' }]);
+    expect(step.incident).toMatchObject({ severity: 'P0', overruledSeverity: null });
   });
 
   it('is nothing when it has none (they were never tied to it)', () => {

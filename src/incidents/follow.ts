@@ -73,8 +73,9 @@ export function nextState(incident: Incident, alerts: Member[], now: Date): Step
   const gravest = open
     .map((alert) => alert.severity)
     .reduce<Severity>((a, b) => (isGraver(b, a) ? b : a), 'P4');
-  if (open.length > 0 && isGraver(gravest, incident.severity)) {
+  if (open.length > 0 && raises(gravest, incident)) {
     next.severity = gravest;
+    next.overruledSeverity = null;
     commands.push({ kind: 'set-severity', severity: gravest });
   }
   const acknowledged = open.find((alert) => alert.status === 'acknowledged');
@@ -87,6 +88,13 @@ export function nextState(incident: Incident, alerts: Member[], now: Date): Step
   }
   if (commands.length > 0) next.updatedAt = now;
   return { incident: next, commands, audits: [], by };
+}
+
+/** A severity that a person chose below that of the alerts stays, until one of them is graver than what the person saw. */
+function raises(gravest: Severity, incident: Incident): boolean {
+  const { severity, overruledSeverity } = incident;
+  if (!isGraver(gravest, severity)) return false;
+  return overruledSeverity === null || isGraver(gravest, overruledSeverity);
 }
 
 function resolved(incident: Incident, alerts: Member[], now: Date): Step {

@@ -16,8 +16,19 @@ export function guardProvider<T extends IncidentProvider>(provider: T, breaker: 
     );
     return ran.held ? held(breaker, ran.retryAfterMs) : ran.result;
   };
+  const identify = provider.identify?.bind(provider);
+  const hasNote = provider.hasNote?.bind(provider);
+  const listOpen = provider.listOpen?.bind(provider);
   return {
     ...provider,
+    ...(identify && {
+      identify: (externalId: string, signal: AbortSignal) => guarded(() => identify(externalId, signal)),
+    }),
+    ...(hasNote && {
+      hasNote: (...[ref, note, signal]: Parameters<typeof hasNote>) =>
+        guarded(() => hasNote(ref, note, signal)),
+    }),
+    ...(listOpen && { listOpen: (signal: AbortSignal) => guarded(() => listOpen(signal)) }),
     submit: (command, signal) => guarded(() => provider.submit(command, signal)),
     requestStatus: (request, signal) => guarded(() => provider.requestStatus(request, signal)),
     read: (ref, signal) => guarded(() => provider.read(ref, signal)),

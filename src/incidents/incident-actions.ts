@@ -123,7 +123,8 @@ function closedAlready(incident: Incident): IncidentActionResult {
   return { ok: false, reason: 'forbidden', detail: `the incident is ${incident.status}` };
 }
 
-async function record(
+/** Writes a locked incident as it is after a change of its status or its assignee, with the audit row and what is to be said of it. */
+export async function record(
   tx: Tx,
   before: Incident,
   after: Incident,

@@ -3,7 +3,7 @@ import type { Tx } from '../db/pool.ts';
 import type { IncidentsTable } from '../db/schema.ts';
 import { fromStorable, toStorable, toStorableJson } from '../db/text.ts';
 import { priorities } from '../jobs/catalog.ts';
-import { enqueue } from '../jobs/enqueue.ts';
+import { enqueue, type Job } from '../jobs/enqueue.ts';
 import { newId } from '../lib/ids.ts';
 import type { Incident } from './incident.ts';
 import type { OpenIncident } from './provider.ts';
@@ -19,6 +19,7 @@ export function fromIncidentRow(row: Selectable<IncidentsTable>): Incident {
     assignedTo: row.assigned_to === null ? null : fromStorable(row.assigned_to),
     provider: row.provider,
     connectionId: row.connection_id,
+    externalKind: row.external_kind,
     externalId: row.external_id,
     externalUrl: row.external_url,
     alertCount: row.alert_count,
@@ -26,6 +27,7 @@ export function fromIncidentRow(row: Selectable<IncidentsTable>): Incident {
     openedBy: fromStorable(row.opened_by),
     acknowledgedAt: row.acknowledged_at,
     acknowledgedBy: row.acknowledged_by === null ? null : fromStorable(row.acknowledged_by),
+    overruledSeverity: row.overruled_severity,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     resolvedAt: row.resolved_at,
@@ -60,13 +62,14 @@ export async function insertIncidents(tx: Tx, incidents: Incident[]): Promise<vo
         primary_alert_id: incident.primaryAlertId,
         provider: incident.provider,
         connection_id: incident.connectionId,
-        external_kind: null,
+        external_kind: incident.externalKind,
         external_id: null,
         external_url: null,
         opened_by: toStorable(incident.openedBy),
         acknowledged_at: incident.acknowledgedAt,
         acknowledged_by: incident.acknowledgedBy,
         sync_claimed_at: null,
+        overruled_severity: incident.overruledSeverity,
         created_at: incident.createdAt,
         updated_at: incident.updatedAt,
         resolved_at: incident.resolvedAt,
@@ -86,6 +89,7 @@ export async function updateIncidents(tx: Tx, incidents: Incident[]): Promise<vo
     assigned_to: incident.assignedTo === null ? null : toStorable(incident.assignedTo),
     acknowledged_at: incident.acknowledgedAt,
     acknowledged_by: incident.acknowledgedBy === null ? null : toStorable(incident.acknowledgedBy),
+    overruled_severity: incident.overruledSeverity,
     updated_at: incident.updatedAt,
     resolved_at: incident.resolvedAt,
   }));
@@ -93,10 +97,11 @@ export async function updateIncidents(tx: Tx, incidents: Incident[]): Promise<vo
     UPDATE incidents i
     SET title = r.title, severity = r.severity, status = r.status, assigned_to = r.assigned_to,
         acknowledged_at = r.acknowledged_at, acknowledged_by = r.acknowledged_by,
-        updated_at = r.updated_at, resolved_at = r.resolved_at
+        overruled_severity = r.overruled_severity, updated_at = r.updated_at, resolved_at = r.resolved_at
     FROM json_to_recordset(${JSON.stringify(rows)}::json) AS r (
       id uuid, title text, severity alert_severity, status incident_status, assigned_to text,
-      acknowledged_at timestamptz, acknowledged_by text, updated_at timestamptz, resolved_at timestamptz
+      acknowledged_at timestamptz, acknowledged_by text, overruled_severity alert_severity,
+      updated_at timestamptz, resolved_at timestamptz
     )
     WHERE i.id = r.id`.execute(tx);
 }
@@ -128,7 +133,8 @@ export type CommandPayload =
   | { kind: 'assign'; assignee: string }
   | { kind: 'set-severity'; severity: Incident['severity'] }
   | { kind: 'add-note'; text: string }
-  | { kind: 'close'; note?: string };
+  /** `twin`: the external id of a second thing that was opened for the same incident, to be closed instead of it. */
+  | { kind: 'close'; note?: string; twin?: string };
 
 /**
  * Puts commands to the provider into the outbox of their incidents, in order, and
@@ -161,12 +167,16 @@ export async function enqueueCommands(
     .execute();
   await enqueue(
     tx,
-    [...new Map(wanted.map(({ incident }) => [incident.id, incident])).values()].map((incident) => ({
-      task: 'incident.sync' as const,
-      payload: { incidentId: incident.id },
-      key: `incident.sync:${incident.id}`,
-      priority:
-        incident.severity === 'P0' || incident.severity === 'P1' ? priorities.urgent : priorities.normal,
-    })),
+    [...new Map(wanted.map(({ incident }) => [incident.id, incident])).values()].map(syncJob),
   );
+}
+
+/** The job that works off what is to be said about an incident; one waits at most. */
+export function syncJob({ id, severity }: Pick<Incident, 'id' | 'severity'>): Job {
+  return {
+    task: 'incident.sync',
+    payload: { incidentId: id },
+    key: `incident.sync:${id}`,
+    priority: severity === 'P0' || severity === 'P1' ? priorities.urgent : priorities.normal,
+  };
 }

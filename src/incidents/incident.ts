@@ -11,6 +11,8 @@ export type Incident = {
   /** The provider that was told, null while none is configured. */
   provider: string | null;
   connectionId: string | null;
+  /** What it is there; null until it is known. */
+  externalKind: string | null;
   externalId: string | null;
   /** Leads to the incident at the provider; null until the provider confirmed it. */
   externalUrl: string | null;
@@ -19,6 +21,8 @@ export type Incident = {
   openedBy: string;
   acknowledgedAt: Date | null;
   acknowledgedBy: string | null;
+  /** The gravest severity of its alerts when a person chose a lower one for it; null when nobody did. */
+  overruledSeverity: Severity | null;
   createdAt: Date;
   updatedAt: Date;
   resolvedAt: Date | null;

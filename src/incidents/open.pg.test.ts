@@ -157,6 +157,18 @@ describe('an incident opened by rule', () => {
     expect(await said()).toEqual(['open', 'open']);
   });
 
+  it('is a new one for an alert that is open while its incident is over', async () => {
+    const { alertId, incidentId } = await opened();
+    await database.rows(`UPDATE incidents SET status = 'resolved', resolved_at = now() WHERE id = $1`, [
+      incidentId,
+    ]);
+    expect(await openForChanged(database.db, [alertId], policy, at(12))).toBe(1);
+    const next = (await readAlert(alertId)).incidentId;
+    expect(next).not.toBe(incidentId);
+    expect(await readIncident(next)).toMatchObject({ status: 'open', primaryAlertId: alertId });
+    expect(await openForChanged(database.db, [alertId], policy, at(13))).toBe(0);
+  });
+
   it('is kept to ourselves while no provider is configured', async () => {
     const [id = ''] = await newAlerts({ severity: 'P0' });
     expect(await openForChanged(database.db, [id], { ...policy, provider: null }, at(11))).toBe(1);
@@ -184,6 +196,19 @@ describe('an incident opened by hand', () => {
     });
     const jobs = await database.takeJobs();
     expect(jobs.map((job) => job.task).toSorted()).toEqual(['alert.changed', 'incident.sync']);
+  });
+
+  it('less grave than its alert stays so until an alert is graver than the person saw', async () => {
+    const [alertId = ''] = await newAlerts({ severity: 'P1' });
+    const wish = { alertId, severity: 'P3' as const };
+    const answer = await openForAlert(database.db, wish, policy, ann, at(11));
+    const incidentId = answer.ok ? answer.incidentId : '';
+    await followAlerts(database.db, [alertId], at(12));
+    expect(await readIncident(incidentId)).toMatchObject({ severity: 'P3' });
+    await act(database.db, alertId, { kind: 'escalate' }, ann, at(13));
+    await followAlerts(database.db, [alertId], at(14));
+    expect(await readIncident(incidentId)).toMatchObject({ severity: 'P0' });
+    expect(await said()).toEqual(['open', 'set-severity']);
   });
 
   it('a second time is the one that is there', async () => {

@@ -2,15 +2,17 @@ import type { Alert, Severity } from '../alerts/alert.ts';
 import { findAlerts } from '../alerts/alert-queries.ts';
 import { type AuditEntry, audit, lockByIds } from '../alerts/alert-store.ts';
 import type { KnownAlert } from '../alerts/apply-signal.ts';
+import { isCanary } from '../alerts/canary-alert.ts';
 import { changedJobs } from '../alerts/changed.ts';
-import { isOpen } from '../alerts/lifecycle.ts';
-import { isDevelopment } from '../alerts/match.ts';
+import { isGraver, isOpen } from '../alerts/lifecycle.ts';
+import { isDevelopment, isOwnDependency } from '../alerts/match.ts';
 import type { Actor } from '../alerts/actions.ts';
 import type { Db, Tx } from '../db/pool.ts';
 import { enqueue } from '../jobs/enqueue.ts';
 import { newId } from '../lib/ids.ts';
 import { type AssignmentRule, respondersFor } from './assignment.ts';
 import { type Incident, isOpenIncident } from './incident.ts';
+import { findIncidents } from './incident-queries.ts';
 import { attachAlerts, enqueueCommands, insertIncidents, lockIncidents } from './incident-store.ts';
 import type { OpenIncident } from './provider.ts';
 
@@ -21,7 +23,7 @@ export type IncidentPolicy = {
   autoCreate: Severity[];
   assignment: AssignmentRule[];
   /** Where commands go; null while no provider is configured. */
-  provider: { name: string; connectionId: string } | null;
+  provider: { name: string; connectionId: string; externalKind?: string } | null;
   /** Our own address, for the link in the incident. */
   alertUrl: (alertId: string) => string;
 };
@@ -30,8 +32,11 @@ export type AutoOpenVerdict = { open: boolean; reason: string };
 
 /** Whether an alert opens an incident by itself. */
 export function opensByItself(alert: Alert, autoCreate: Severity[]): AutoOpenVerdict {
+  if (isCanary(alert)) return { open: false, reason: 'our own test alerts open no incident' };
   if (alert.mute !== null)
     return { open: false, reason: `alerts that are not told (${alert.mute}) open no incident` };
+  if (isOwnDependency(alert))
+    return { open: false, reason: 'our own database and vendors open no incident by themselves' };
   if (isDevelopment(alert)) {
     return {
       open: false,
@@ -44,20 +49,30 @@ export function opensByItself(alert: Alert, autoCreate: Severity[]): AutoOpenVer
   return { open: true, reason: `${alert.severity} opens an incident by itself (incidents.autoCreate)` };
 }
 
-/** Opens what the rules ask for among these alerts; those that have one keep it. Answers how many were opened. */
+/**
+ * Opens what the rules ask for among these alerts; those that have one keep it,
+ * unless it is over: then nobody is called to an alert that is still open. Answers
+ * how many were opened.
+ */
 export async function openForChanged(
   db: Db,
   alertIds: string[],
   policy: IncidentPolicy,
   now: Date,
 ): Promise<number> {
-  const needsOne = (alert: KnownAlert): boolean =>
-    isOpen(alert.status) && alert.incidentId === null && opensByItself(alert, policy.autoCreate).open;
+  const mayNeedOne = (alert: KnownAlert): boolean =>
+    isOpen(alert.status) && opensByItself(alert, policy.autoCreate).open;
+  const needsOne = (alert: KnownAlert, stillOpen: Set<string>): boolean =>
+    mayNeedOne(alert) && (alert.incidentId === null || !stillOpen.has(alert.incidentId));
   // Nearly every change opens nothing, and then locks nothing.
-  const candidates = (await findAlerts(db, alertIds)).filter(needsOne).map((alert) => alert.id);
+  const found = (await findAlerts(db, alertIds)).filter(mayNeedOne);
+  const known = openOnes(await findIncidents(db, incidentIdsIn(found)));
+  const candidates = found.filter((alert) => needsOne(alert, known)).map((alert) => alert.id);
   if (candidates.length === 0) return 0;
   return db.transaction().execute(async (tx) => {
-    const alerts = (await lockByIds(tx, candidates)).filter(needsOne);
+    const locked = await lockByIds(tx, candidates);
+    const stillOpen = openOnes(await lockIncidents(tx, incidentIdsIn(locked)));
+    const alerts = locked.filter((alert) => needsOne(alert, stillOpen));
     const opened = alerts.map((alert) => ({
       alert,
       incident: newIncident(alert, {}, policy, 'system', now),
@@ -66,6 +81,16 @@ export async function openForChanged(
     await store(tx, opened, policy, { userId: 'system', door: 'system' }, reason, now);
     return opened.length;
   });
+}
+
+function incidentIdsIn(alerts: KnownAlert[]): string[] {
+  return [...new Set(alerts.flatMap((alert) => alert.incidentId ?? []))];
+}
+
+function openOnes(incidents: Incident[]): Set<string> {
+  return new Set(
+    incidents.filter((incident) => isOpenIncident(incident.status)).map((incident) => incident.id),
+  );
 }
 
 export type OpenResult =
@@ -180,14 +205,16 @@ function newIncident(
   openedBy: string,
   now: Date,
 ): Incident {
+  const severity = wish.severity ?? alert.severity;
   return {
     id: newId(),
     title: wish.title ?? alert.title,
-    severity: wish.severity ?? alert.severity,
+    severity,
     status: 'open',
     assignedTo: null,
     provider: policy.provider?.name ?? null,
     connectionId: policy.provider?.connectionId ?? null,
+    externalKind: policy.provider?.externalKind ?? null,
     externalId: null,
     externalUrl: null,
     alertCount: 0,
@@ -195,6 +222,7 @@ function newIncident(
     openedBy,
     acknowledgedAt: null,
     acknowledgedBy: null,
+    overruledSeverity: isGraver(alert.severity, severity) ? alert.severity : null,
     createdAt: now,
     updatedAt: now,
     resolvedAt: null,

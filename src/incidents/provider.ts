@@ -19,7 +19,32 @@ export interface IncidentProvider {
   ): Promise<RequestStatus | ProviderFailure>;
   /** Reads the present state. `externalId` null: look it up by our incident id. `found: false` when there is none. */
   read(ref: IncidentRef, signal: AbortSignal): Promise<ProviderState | ProviderFailure>;
+  /**
+   * How long what was just opened may be missing when `read` looks for it by our
+   * incident id. Absent: opening twice opens one thing, and nothing has to be waited for.
+   */
+  readonly searchLagMs?: number;
+  /** Finds out whose a thing is that the vendor told of by its own id only. */
+  identify?(externalId: string, signal: AbortSignal): Promise<Identified | ProviderFailure>;
+  /** Whether it carries this note of ours: a note whose outcome is unknown is looked for before it is said again. */
+  hasNote?(
+    ref: IncidentRef,
+    note: { text: string; by: string },
+    signal: AbortSignal,
+  ): Promise<{ ok: true; found: boolean } | ProviderFailure>;
+  /** What is open there and carries our mark, oldest first: where opening has no key, two may carry the same. */
+  listOpen?(signal: AbortSignal): Promise<{ ok: true; items: OpenThere[] } | ProviderFailure>;
 }
+
+/** `incidentId` is ours, from the mark we left; null: it carries none. `externalId` is what we know it by. */
+export type Identified = {
+  ok: true;
+  found: boolean;
+  incidentId: string | null;
+  externalId: string | null;
+};
+
+export type OpenThere = { incidentId: string; externalId: string };
 
 export type IncidentRef = { incidentId: string; externalId: string | null };
 
@@ -55,7 +80,14 @@ export type SubmitResult =
 
 export type RequestStatus =
   | { ok: true; state: 'pending' }
-  | { ok: true; state: 'done'; externalId: string; externalUrl: string | null }
+  /** `processedAt` by the vendor's clock. */
+  | {
+      ok: true;
+      state: 'done';
+      externalId: string;
+      externalUrl: string | null;
+      processedAt?: Date | null;
+    }
   /** The vendor worked on it and it failed; asking again changes nothing. */
   | { ok: true; state: 'failed'; detail: string };
 
@@ -65,6 +97,10 @@ export type ProviderState = {
   externalId: string | null;
   externalUrl: string | null;
   status: 'open' | 'acknowledged' | 'closed' | null;
+  /** Of a closed one: over for now, or closed for good. */
+  ended?: 'resolved' | 'closed';
+  /** Acknowledgement and assignee could not be read: they are not known to be none. */
+  partial?: true;
   severity: Severity | null;
   /** The vendor's name of the person in charge; null when nobody is. */
   assignee: string | null;

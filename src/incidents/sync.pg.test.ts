@@ -1,93 +1,15 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { at, describedSignal } from '../../test/support/alerts.ts';
 import { type DomainDatabase, openDomainDatabase } from '../../test/support/domain-database.ts';
+import { FakeProvider, refusal } from '../../test/support/fake-provider.ts';
 import { actionsOf } from '../alerts/alert-queries.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { AssignmentRule } from './assignment.ts';
 import { assignIncident, noteOnIncident, setIncidentStatus } from './incident-actions.ts';
 import { openForAlert } from './open.ts';
-import type {
-  IncidentProvider,
-  ProviderCommand,
-  ProviderFailure,
-  ProviderState,
-  RequestStatus,
-  SubmitResult,
-} from './provider.ts';
+import type { ProviderFailure, RequestStatus } from './provider.ts';
 import { syncIncident } from './sync.ts';
 
-type Answer = 'accept' | 'done' | 'hang' | 'lost' | ProviderFailure;
-
-/** A provider that keeps what it was told in memory and works on it when it is asked, or fails as told. */
-class FakeProvider implements IncidentProvider {
-  readonly name = 'fake';
-  readonly connectionId = 'fake:1';
-  readonly externalKind = 'alert';
-  readonly said: ProviderCommand[] = [];
-  readonly asked: string[] = [];
-  reads = 0;
-  opened: string | null = null;
-  submits: Answer[] = [];
-  statuses: (RequestStatus | ProviderFailure)[] = [];
-  readScript: ProviderFailure[] = [];
-  underWay = 0;
-  mostUnderWay = 0;
-  #release: (() => void)[] = [];
-
-  async submit(command: ProviderCommand): Promise<SubmitResult> {
-    this.said.push(command);
-    this.underWay += 1;
-    this.mostUnderWay = Math.max(this.mostUnderWay, this.underWay);
-    const answer = this.submits.shift() ?? 'accept';
-    if (answer === 'hang') await new Promise<void>((resolve) => void this.#release.push(resolve));
-    this.underWay -= 1;
-    if (typeof answer === 'object') return answer;
-    if (command.kind === 'open') this.opened ??= `ext-${this.said.length}`;
-    if (answer === 'lost') return refusal('unknown');
-    if (answer === 'done') return { ok: true, state: 'done', ...this.#place() };
-    return { ok: true, state: 'accepted', requestId: `r${this.said.length}` };
-  }
-
-  requestStatus(request: { requestId: string }): Promise<RequestStatus | ProviderFailure> {
-    this.asked.push(request.requestId);
-    return Promise.resolve(this.statuses.shift() ?? { ok: true, state: 'done', ...this.#place() });
-  }
-
-  read(): Promise<ProviderState | ProviderFailure> {
-    this.reads += 1;
-    const failure = this.readScript.shift();
-    if (failure !== undefined) return Promise.resolve(failure);
-    const found = this.opened !== null;
-    const { externalId, externalUrl } = found ? this.#place() : { externalId: null, externalUrl: null };
-    return Promise.resolve({
-      ok: true,
-      found,
-      externalId,
-      externalUrl,
-      status: found ? 'open' : null,
-      severity: null,
-      assignee: null,
-      updatedAt: null,
-    });
-  }
-
-  release(): void {
-    for (const go of this.#release.splice(0)) go();
-  }
-
-  #place(): { externalId: string; externalUrl: string | null } {
-    const externalId = this.opened ?? 'ext-?';
-    return { externalId, externalUrl: `https://provider.example.org/${externalId}` };
-  }
-}
-
-const refusal = (reason: ProviderFailure['reason'], retryAfterMs?: number): ProviderFailure => ({
-  ok: false,
-  reason,
-  code: '429',
-  detail: 'detail',
-  ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-});
 const rejectedLater: RequestStatus = { ok: true, state: 'failed', detail: 'the team is not there' };
 
 let database: DomainDatabase;

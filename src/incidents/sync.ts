@@ -6,8 +6,11 @@ import { fromStorable, fromStorableJson, toStorable, toStorableJson } from '../d
 import { enqueue } from '../jobs/enqueue.ts';
 import type { Clock } from '../lib/clock.ts';
 import { backoffMs } from '../lib/backoff.ts';
+import { afterCommand, readConfirmedState, writeConfirmedState } from './confirmed-state.ts';
+import { heldAlready } from './held-already.ts';
 import { membersOf } from './incident-queries.ts';
-import type { CommandPayload } from './incident-store.ts';
+import { type CommandPayload, syncJob } from './incident-store.ts';
+import { pauseMs, pauseProvider, providerLane } from './provider-pause.ts';
 import type { IncidentProvider, ProviderCommand, ProviderFailure, SubmitResult } from './provider.ts';
 
 /**
@@ -28,13 +31,14 @@ export type SyncDependencies = {
 
 /** A claim older than this was left by a process that died: a run is over before (`timeoutMs` of the job). */
 const claimForMs = 60_000;
-/** A request that the vendor rejects after working on it is submitted anew this often. */
-const maxSubmits = 5;
+/** A request that the vendor rejects after working on it is given up after so many times. */
+const maxRefusals = 5;
+/** A request that is not worked on within about half a minute is taken for lost. */
+const maxPolls = 12;
+/** A note whose outcome is unknown is looked for so often before it is said again. */
+const looksForNote = 2;
 /** How long one run waits for the vendor's queue before it comes back later. */
 const pollWithinRunMs = 4_000;
-/** Vendors that name no period on 429: Opsgenie counts per minute. */
-const rateLimitedMs = 60_000;
-
 type Command = {
   id: string;
   incidentId: string;
@@ -44,8 +48,14 @@ type Command = {
   requestId: string | null;
   attempts: number;
   polls: number;
+  refusals: number;
+  submittedAt: Date | null;
   nextAt: Date;
   externalId: string | null;
+  connectionId: string | null;
+  externalKind: string | null;
+  /** The vendor asked for silence until then. */
+  pausedUntil: Date | null;
 };
 
 export async function syncIncident(
@@ -94,9 +104,12 @@ export async function releaseSyncClaims(db: Db): Promise<void> {
 
 async function comeBack(deps: SyncDependencies, incidentId: string, at: Date): Promise<void> {
   const delayMs = Math.max(0, at.getTime() - deps.clock.now().getTime());
-  await enqueue(deps.db, [
-    { task: 'incident.sync', payload: { incidentId }, delayMs, key: `incident.sync:${incidentId}` },
-  ]);
+  const incident = await deps.db
+    .selectFrom('incidents')
+    .select(['id', 'severity'])
+    .where('id', '=', incidentId)
+    .executeTakeFirst();
+  if (incident !== undefined) await enqueue(deps.db, [{ ...syncJob(incident), delayMs }]);
 }
 
 async function pauseByTimer(ms: number, signal: AbortSignal): Promise<void> {
@@ -112,11 +125,17 @@ async function workOff(
   const until = deps.clock.now().getTime() + pollWithinRunMs;
   for (;;) {
     signal.throwIfAborted();
-    const command = await nextCommand(deps.db, incidentId);
+    const command = await nextCommand(deps, incidentId);
     if (command === null) return null;
-    const waitMs = command.nextAt.getTime() - deps.clock.now().getTime();
+    const stranger = foreignTo(deps.provider, command);
+    if (stranger !== null) {
+      await fail(deps, command, stranger);
+      continue;
+    }
+    const at = later(command.nextAt, command.pausedUntil);
+    const waitMs = at.getTime() - deps.clock.now().getTime();
     if (waitMs > 0) {
-      if (deps.clock.now().getTime() + waitMs > until) return command.nextAt;
+      if (deps.clock.now().getTime() + waitMs > until) return at;
       await (deps.pause ?? pauseByTimer)(waitMs, signal);
       continue;
     }
@@ -124,10 +143,25 @@ async function workOff(
   }
 }
 
-async function nextCommand(db: Db, incidentId: string): Promise<Command | null> {
+function later(a: Date, b: Date | null): Date {
+  return b !== null && b > a ? b : a;
+}
+
+/** Why the provider in use is not the one this incident was opened at; null when it is. */
+function foreignTo(provider: IncidentProvider, command: Command): string | null {
+  const { connectionId, externalKind } = command;
+  if (connectionId !== provider.connectionId) {
+    return `the incident was opened at ${connectionId ?? 'another provider'}, and the provider in use is ${provider.connectionId}`;
+  }
+  if (externalKind === null || externalKind === provider.externalKind) return null;
+  return `the incident was opened in mode "${externalKind}", and the mode in use is "${provider.externalKind}"`;
+}
+
+async function nextCommand({ db, provider }: SyncDependencies, incidentId: string): Promise<Command | null> {
   const row = await db
     .selectFrom('incident_commands as c')
     .innerJoin('incidents as i', 'i.id', 'c.incident_id')
+    .leftJoin('send_budgets as b', (join) => join.on('b.lane', '=', providerLane(provider.connectionId)))
     .select([
       'c.id',
       'c.incident_id',
@@ -137,8 +171,13 @@ async function nextCommand(db: Db, incidentId: string): Promise<Command | null> 
       'c.request_id',
       'c.attempts',
       'c.polls',
+      'c.refusals',
+      'c.submitted_at',
       'c.next_at',
       'i.external_id',
+      'i.connection_id',
+      'i.external_kind',
+      'b.paused_until',
     ])
     .where('c.incident_id', '=', incidentId)
     .where('c.state', 'in', ['pending', 'accepted', 'unknown'])
@@ -156,15 +195,22 @@ async function nextCommand(db: Db, incidentId: string): Promise<Command | null> 
     requestId: row.request_id,
     attempts: row.attempts,
     polls: row.polls,
+    refusals: row.refusals,
+    submittedAt: row.submitted_at,
     nextAt: row.next_at,
     externalId: row.external_id,
+    connectionId: row.connection_id,
+    externalKind: row.external_kind,
+    pausedUntil: row.paused_until,
   };
 }
 
 function toProviderCommand(command: Command): ProviderCommand {
+  const { payload } = command;
+  const twin = payload.kind === 'close' ? payload.twin : undefined;
   return {
-    ...command.payload,
-    ref: { incidentId: command.incidentId, externalId: command.externalId },
+    ...payload,
+    ref: { incidentId: command.incidentId, externalId: twin ?? command.externalId },
     by: command.by,
   };
 }
@@ -172,25 +218,42 @@ function toProviderCommand(command: Command): ProviderCommand {
 async function step(deps: SyncDependencies, command: Command, signal: AbortSignal): Promise<void> {
   if (command.state === 'accepted' && command.requestId !== null)
     return poll(deps, command, command.requestId, signal);
-  if (command.state === 'unknown' && command.payload.kind === 'open') {
-    const found = await lookForOpened(deps, command, signal);
-    if (found) return;
-  }
-  if (command.payload.kind === 'open' && command.state !== 'unknown') await assumeUnknown(deps, command);
+  if (command.state === 'unknown' && (await settled(deps, command, signal))) return;
+  if (command.payload.kind === 'open') await assumeUnknown(deps, command);
   const result = await deps.provider.submit(toProviderCommand(command), signal);
   await afterSubmit(deps, command, result);
 }
 
 /** Until the answer is written down the outcome is not known: whoever takes over after a crash looks before opening again. */
 async function assumeUnknown(deps: SyncDependencies, command: Command): Promise<void> {
+  const now = deps.clock.now();
   await deps.db
     .updateTable('incident_commands')
-    .set({ state: 'unknown', updated_at: deps.clock.now() })
+    .set({ state: 'unknown', submitted_at: now, updated_at: now })
     .where('id', '=', command.id)
     .execute();
 }
 
-/** After an unknown outcome the thing may be there: only when it is not, it is opened again. */
+/**
+ * Nobody knows whether it was done: looks before it is said again. False when it
+ * surely was not, or when saying it again does no harm.
+ */
+async function settled(deps: SyncDependencies, command: Command, signal: AbortSignal): Promise<boolean> {
+  const { kind } = command.payload;
+  if (kind === 'open') return lookForOpened(deps, command, signal);
+  if (kind === 'add-note') return lookForNote(deps, command, command.payload, signal);
+  const said = toProviderCommand(command);
+  const state = await deps.provider.read(said.ref, signal);
+  if (!state.ok) {
+    await retryLater(deps, command, state, 'looking');
+    return true;
+  }
+  if (state.externalId === null || !heldAlready(said, state)) return false;
+  await confirm(deps, command, { externalId: state.externalId, externalUrl: state.externalUrl });
+  return true;
+}
+
+/** Only when it is surely not there, it is opened again: where opening has no key, for as long as a search may lag. */
 async function lookForOpened(
   deps: SyncDependencies,
   command: Command,
@@ -198,12 +261,49 @@ async function lookForOpened(
 ): Promise<boolean> {
   const state = await deps.provider.read({ incidentId: command.incidentId, externalId: null }, signal);
   if (!state.ok) {
-    await retryLater(deps, command, state, 'unknown');
+    await retryLater(deps, command, state, 'looking');
     return true;
   }
-  if (!state.found || state.externalId === null) return false;
-  await confirm(deps, command, { externalId: state.externalId, externalUrl: state.externalUrl });
+  if (state.found && state.externalId !== null) {
+    await confirm(deps, command, { externalId: state.externalId, externalUrl: state.externalUrl });
+    return true;
+  }
+  const { searchLagMs = 0 } = deps.provider;
+  const since = command.submittedAt ?? new Date(0);
+  if (deps.clock.now().getTime() - since.getTime() >= searchLagMs) return false;
+  await lookAgain(deps, command, Math.min(2_000 * 2 ** command.polls, 10_000));
   return true;
+}
+
+async function lookForNote(
+  deps: SyncDependencies,
+  command: Command,
+  note: { text: string },
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (deps.provider.hasNote === undefined) return false;
+  const { ref, by } = toProviderCommand(command);
+  const answer = await deps.provider.hasNote(ref, { text: note.text, by }, signal);
+  if (!answer.ok) {
+    await retryLater(deps, command, answer, 'looking');
+    return true;
+  }
+  if (answer.found && ref.externalId !== null) {
+    await confirm(deps, command, { externalId: ref.externalId, externalUrl: null });
+    return true;
+  }
+  if (command.polls >= looksForNote) return false;
+  await lookAgain(deps, command, 1_500);
+  return true;
+}
+
+async function lookAgain(deps: SyncDependencies, command: Command, delayMs: number): Promise<void> {
+  const now = deps.clock.now();
+  await deps.db
+    .updateTable('incident_commands')
+    .set({ polls: command.polls + 1, next_at: new Date(now.getTime() + delayMs), updated_at: now })
+    .where('id', '=', command.id)
+    .execute();
 }
 
 async function afterSubmit(deps: SyncDependencies, command: Command, result: SubmitResult): Promise<void> {
@@ -211,7 +311,7 @@ async function afterSubmit(deps: SyncDependencies, command: Command, result: Sub
   if (!result.ok) {
     if (result.reason === 'rejected')
       return afterRejection(deps, command, `${result.code}: ${result.detail}`);
-    return retryLater(deps, command, result, result.reason === 'unknown' ? 'unknown' : 'pending');
+    return retryLater(deps, command, result, result.reason === 'unknown' ? 'lost' : 'refused');
   }
   if (result.state === 'done') return confirm(deps, command, result);
   await deps.db
@@ -221,6 +321,7 @@ async function afterSubmit(deps: SyncDependencies, command: Command, result: Sub
       request_id: result.requestId,
       attempts: command.attempts + 1,
       polls: 0,
+      submitted_at: now,
       next_at: new Date(now.getTime() + pollDelayMs(0)),
       updated_at: now,
     })
@@ -267,15 +368,15 @@ async function poll(
     signal,
   );
   const now = deps.clock.now();
-  if (!status.ok) return retryLater(deps, command, status, 'accepted');
+  if (!status.ok) return retryLater(deps, command, status, 'asking');
   if (status.state === 'done') return confirm(deps, command, status);
   if (status.state === 'pending') {
     // A request that is never processed is submitted again; opening twice opens one thing.
-    const lost = command.polls >= 20;
+    const lost = command.polls >= maxPolls;
     await deps.db
       .updateTable('incident_commands')
       .set({
-        polls: command.polls + 1,
+        polls: lost ? 0 : command.polls + 1,
         next_at: new Date(now.getTime() + pollDelayMs(command.polls + 1)),
         updated_at: now,
         ...(lost ? { state: 'unknown' as const, request_id: null } : {}),
@@ -284,48 +385,70 @@ async function poll(
       .execute();
     return;
   }
-  if (command.attempts >= maxSubmits) return afterRejection(deps, command, status.detail);
+  const refusals = command.refusals + 1;
+  if (refusals >= maxRefusals) return afterRejection(deps, command, status.detail);
   deps.observe('retried', command.payload.kind, status.detail);
   await deps.db
     .updateTable('incident_commands')
     .set({
       state: 'pending',
       request_id: null,
+      refusals,
       last_error: toStorable(status.detail),
-      next_at: new Date(now.getTime() + backoffMs(command.attempts)),
+      next_at: new Date(now.getTime() + backoffMs(refusals)),
       updated_at: now,
     })
     .where('id', '=', command.id)
     .execute();
 }
 
+/**
+ * - `lost`: handed over, and nobody knows whether it was done.
+ * - `refused`: handed over in vain, surely not done.
+ * - `looking`, `asking`: only a question failed; that is no further try.
+ */
+type Stage = 'lost' | 'refused' | 'looking' | 'asking';
+
 /** What the vendor names may be longer. */
-function retryDelayMs(failure: ProviderFailure, attempts: number): number {
-  if (failure.reason === 'rate-limited') return failure.retryAfterMs === undefined ? rateLimitedMs : 1_000;
-  return failure.reason === 'auth' ? 60_000 : backoffMs(attempts);
+function retryDelayMs(failure: ProviderFailure, tries: number): number {
+  const named = failure.retryAfterMs ?? 0;
+  switch (failure.reason) {
+    case 'rate-limited':
+      return pauseMs(failure);
+    case 'held':
+      return Math.max(named, 1_000);
+    case 'auth':
+      return Math.max(named, 60_000);
+    case 'unavailable':
+    case 'unknown':
+    case 'rejected':
+      return Math.max(named, backoffMs(tries));
+  }
 }
 
 async function retryLater(
   deps: SyncDependencies,
   command: Command,
   failure: ProviderFailure,
-  state: Command['state'],
+  stage: Stage,
 ): Promise<void> {
   const now = deps.clock.now();
-  // Asking what became of a request is no further try: those are counted apart.
-  const asked = state === 'accepted';
-  const delayMs = Math.max(
-    retryDelayMs(failure, asked ? command.polls : command.attempts),
-    failure.retryAfterMs ?? 0,
-  );
-  deps.observe('retried', command.payload.kind, `${failure.reason} ${failure.code}`);
+  const question = stage === 'looking' || stage === 'asking';
+  const next = new Date(now.getTime() + retryDelayMs(failure, question ? command.polls : command.attempts));
+  if (failure.reason === 'rate-limited') await pauseProvider(deps.db, deps.provider.connectionId, next, now);
+  const passing = failure.reason === 'rate-limited' || failure.reason === 'held';
+  if (failure.reason !== 'held')
+    deps.observe('retried', command.payload.kind, `${failure.reason} ${failure.code}`);
   await deps.db
     .updateTable('incident_commands')
     .set({
-      state,
-      ...(asked ? { polls: command.polls + 1 } : { attempts: command.attempts + 1 }),
+      // Whoever looked in vain before must look again: what is refused now says nothing about then.
+      state: stage === 'lost' ? 'unknown' : command.state,
+      ...(stage === 'lost' ? { polls: 0, submitted_at: now } : {}),
+      ...(stage === 'asking' && !passing ? { polls: command.polls + 1 } : {}),
+      ...(question || passing ? {} : { attempts: command.attempts + 1 }),
       last_error: toStorable(`${failure.reason}: ${failure.code} ${failure.detail}`).slice(0, 1_000),
-      next_at: new Date(now.getTime() + delayMs),
+      next_at: next,
       updated_at: now,
     })
     .where('id', '=', command.id)
@@ -335,16 +458,33 @@ async function retryLater(
 async function confirm(
   deps: SyncDependencies,
   command: Command,
-  outcome: { externalId: string; externalUrl: string | null },
+  outcome: { externalId: string; externalUrl: string | null; processedAt?: Date | null },
 ): Promise<void> {
   const now = deps.clock.now();
-  const opened = command.payload.kind === 'open';
+  const { payload } = command;
+  const opened = payload.kind === 'open';
   await deps.db.transaction().execute(async (tx) => {
+    // Locked first, as whoever compares both sides does: neither must see half of this.
+    const incident = await tx
+      .selectFrom('incidents')
+      .select('confirmed_state')
+      .where('id', '=', command.incidentId)
+      .forUpdate()
+      .executeTakeFirstOrThrow();
+    const said = { by: command.by, vendorAt: outcome.processedAt ?? null, at: now };
+    const confirmed = afterCommand(readConfirmedState(incident.confirmed_state), payload, said);
+    await tx
+      .updateTable('incidents')
+      .set({ confirmed_state: writeConfirmedState(confirmed) })
+      .where('id', '=', command.incidentId)
+      .execute();
     await tx
       .updateTable('incident_commands')
       .set({ state: 'confirmed', last_error: null, updated_at: now })
       .where('id', '=', command.id)
       .execute();
+    if (payload.kind === 'close' && payload.twin !== undefined)
+      await auditSync(tx, deps, command, { closedTwin: payload.twin }, now);
     if (!opened) return;
     await tx
       .updateTable('incidents')
@@ -360,7 +500,7 @@ async function confirm(
     const members = await membersOf(tx, [command.incidentId]);
     await enqueue(tx, changedJobs(members.filter((member) => member.archivedAt === null)));
   });
-  deps.observe('confirmed', command.payload.kind, '');
+  deps.observe('confirmed', payload.kind, '');
 }
 
 /** What the provider did with a command belongs to the history of the incident. */

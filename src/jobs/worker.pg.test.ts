@@ -30,7 +30,9 @@ function startWorker(handlers: Partial<Handlers>, concurrency = 2): JobWorker {
     handlers: {
       'alert.changed': nothing,
       'incident.sync': nothing,
+      'provider.events': nothing,
       'slack.interaction': nothing,
+      'channel.news': nothing,
       ...handlers,
     },
     onFailure: (failure) => void failures.push(failure),

@@ -13,6 +13,11 @@ forbidden.addSubnet('fe80::', 10, 'ipv6');
 forbidden.addAddress('fd00:ec2::254', 'ipv6');
 forbidden.addAddress('100.100.100.200', 'ipv4');
 forbidden.addAddress('192.0.0.192', 'ipv4');
+// Google Cloud by IPv6, and the host of Azure's machines.
+forbidden.addAddress('fd20:ce::254', 'ipv6');
+forbidden.addAddress('168.63.129.16', 'ipv4');
+// Link-local IPv4 behind NAT64 (RFC 6052).
+forbidden.addSubnet('64:ff9b::a9fe:0', 112, 'ipv6');
 
 /** The code of the error with which a call to such an address ends before anything was sent. */
 export const forbiddenAddress = 'ERR_FORBIDDEN_ADDRESS';
@@ -27,7 +32,8 @@ export class ForbiddenAddressError extends Error {
 
 /** Whether the host of a URL (brackets of IPv6 included) is such an address. Names are looked at when they are resolved. */
 export function isForbiddenHost(hostname: string): boolean {
-  return isForbiddenAddress(hostname.replace(/^\[|\]$/g, ''));
+  // A zone says through which interface, and changes nothing of what is there.
+  return isForbiddenAddress(hostname.replace(/^\[|\]$/g, '').replace(/%.*$/, ''));
 }
 
 export function isForbiddenAddress(text: string): boolean {

@@ -1,14 +1,13 @@
-import { sql } from 'kysely';
 import type { Alert } from '../alerts/alert.ts';
 import { findAlerts, findByFoldKeys, latestNotes, type StoredAlert } from '../alerts/alert-queries.ts';
 import type { KnownAlert } from '../alerts/apply-signal.ts';
 import { isOpen } from '../alerts/lifecycle.ts';
 import type { Db } from '../db/pool.ts';
-import { toStorable } from '../db/text.ts';
 import { findIncidents } from '../incidents/incident-queries.ts';
 import { type Incident, isOpenIncident } from '../incidents/incident.ts';
 import type { Notification } from './ledger.ts';
 import type { AlertCard, CardAction, Person } from './message.ts';
+import { findPeople, personOf } from './people.ts';
 import { subjectOf } from './route.ts';
 
 /** From the ledger to what a message says, as things are now. Reads on sets: one query per kind of thing, however many messages. */
@@ -41,7 +40,7 @@ export async function buildCards(
   notifications: Notification[],
   links: CardLinks,
 ): Promise<Map<string, AlertCard>> {
-  const leads = await findAlerts(db, [...new Set(notifications.map((row) => row.alert_id))]);
+  const leads = await findAlerts(db, [...new Set(notifications.flatMap((row) => row.alert_id ?? []))]);
   const leadById = new Map(leads.map((alert) => [alert.id, alert]));
   const shared = leads.flatMap((alert) =>
     alert.foldKey === null ? [] : [{ source: alert.source, tenant: alert.tenant, foldKey: alert.foldKey }],
@@ -50,7 +49,7 @@ export async function buildCards(
   const context = await readContext(db, [...leads, ...[...groups.values()].flat()]);
   const cards = new Map<string, AlertCard>();
   for (const row of notifications) {
-    const lead = leadById.get(row.alert_id);
+    const lead = row.alert_id === null ? undefined : leadById.get(row.alert_id);
     if (lead === undefined) continue;
     const group = groups.get(row.subject);
     const card =
@@ -75,16 +74,15 @@ async function readContext(db: Db, alerts: Alert[]): Promise<Context> {
     alerts.map((alert) => alert.id),
     notesShown,
   );
+  const incidents = await findIncidents(db, incidentIds);
   const userIds = new Set([
+    ...incidents.flatMap((incident) => incident.assignedTo ?? []),
     ...alerts.flatMap((alert) =>
       [alert.acknowledgedBy, alert.resolvedBy, alert.assignedTo].filter((id) => id !== null),
     ),
     ...notes.map((note) => note.userId),
   ]);
-  const [incidents, people] = await Promise.all([
-    findIncidents(db, incidentIds),
-    findPeople(db, [...userIds]),
-  ]);
+  const people = await findPeople(db, [...userIds]);
   return {
     incidents: new Map(incidents.map((incident) => [incident.id, incident])),
     people,
@@ -95,33 +93,6 @@ async function readContext(db: Db, alerts: Alert[]): Promise<Context> {
       ]),
     ),
   };
-}
-
-/** People are recorded by e-mail where it is known, else by the id of the place they acted from. */
-async function findPeople(db: Db, userIds: string[]): Promise<Map<string, Person>> {
-  if (userIds.length === 0) return new Map();
-  const ids = userIds.map(toStorable);
-  const rows = await db
-    .selectFrom('people')
-    .selectAll()
-    .where((where) =>
-      where.or([
-        where('slack_id', '=', sql<string>`ANY(${ids}::text[])`),
-        where('email', '=', sql<string>`ANY(${ids}::text[])`),
-      ]),
-    )
-    .execute();
-  const people = new Map<string, Person>();
-  for (const row of rows) {
-    const person = { id: row.email ?? row.slack_id, name: row.name, slackId: row.slack_id };
-    people.set(row.slack_id, person);
-    if (row.email !== null) people.set(row.email, person);
-  }
-  return people;
-}
-
-function personOf(people: Map<string, Person>, userId: string): Person {
-  return people.get(userId) ?? { id: userId, name: userId.replace(/^token:/, ''), slackId: null };
 }
 
 function alertCard(alert: StoredAlert, row: Notification, context: Context, links: CardLinks): AlertCard {
@@ -145,7 +116,8 @@ function alertCard(alert: StoredAlert, row: Notification, context: Context, link
     acknowledgedBy: past ? null : person(alert.acknowledgedBy),
     acknowledgedAt: past ? null : alert.acknowledgedAt,
     resolvedBy: past ? null : person(alert.resolvedBy),
-    assignedTo: person(alert.assignedTo),
+    // Whoever is in charge of the incident is in charge of its alerts, unless one has an owner of its own.
+    assignedTo: person(alert.assignedTo ?? context.incidents.get(alert.incidentId ?? '')?.assignedTo ?? null),
     occurrences: alert.occurrences,
     stateReason: past ? 'it fired again later' : alert.stateReason,
     values: Object.entries(alert.values ?? {}).map(([name, value]) => ({ name, value })),

@@ -25,12 +25,23 @@ class FakeNotifier implements Notifier, FindsPosted {
   readonly calls: Call[] = [];
   readonly messages = new Map<string, { channel: string; card: AlertCard; notificationId: string }>();
   readonly looks: string[] = [];
+  /** What was said in threads, and of which message. */
+  readonly lines: { messageId: string; text: string; broadcast: boolean }[] = [];
   /** What becomes of the next calls; after that all goes well. */
   script: Scripted[] = [];
   lookScript: NotifyFailure[] = [];
   #release: (() => void)[] = [];
 
-  post(message: { channel: string; card: AlertCard; notificationId: string }): Promise<NotifyResult> {
+  post(message: Parameters<Notifier['post']>[0]): Promise<NotifyResult> {
+    const { channel, card, notificationId, thread } = message;
+    if (card.kind === 'text') {
+      if (thread !== undefined) this.lines.push({ ...thread, text: card.text });
+      return Promise.resolve({ ok: true, channelId: channel, messageId: `t${this.lines.length}` });
+    }
+    return this.#post({ channel, card, notificationId });
+  }
+
+  #post(message: { channel: string; card: AlertCard; notificationId: string }): Promise<NotifyResult> {
     this.calls.push({ kind: 'post', messageId: null, ...message });
     const messageId = `m${this.calls.length}`;
     return this.#answer(() => {
@@ -39,13 +50,9 @@ class FakeNotifier implements Notifier, FindsPosted {
     });
   }
 
-  edit(message: {
-    channelId: string;
-    messageId: string;
-    card: AlertCard;
-    notificationId: string;
-  }): Promise<NotifyResult> {
+  edit(message: Parameters<Notifier['edit']>[0]): Promise<NotifyResult> {
     const { channelId, messageId, card, notificationId } = message;
+    if (card.kind === 'text') return Promise.resolve({ ok: true, channelId, messageId });
     this.calls.push({ kind: 'edit', channel: channelId, messageId, card, notificationId });
     return this.#answer(() => {
       const there = this.messages.get(messageId);
@@ -154,7 +161,8 @@ async function change(id: string, action: AlertAction): Promise<void> {
   await plan([id]);
 }
 
-const rows = (): Promise<Notification[]> => database.rows('SELECT * FROM notifications ORDER BY id');
+const rows = (): Promise<Notification[]> =>
+  database.rows(`SELECT * FROM notifications WHERE purpose = 'card' ORDER BY id`);
 
 /** Until nothing is left to do at this time of the clock. */
 async function settle(): Promise<Notification[]> {
@@ -163,7 +171,8 @@ async function settle(): Promise<Notification[]> {
   await vi.waitFor(
     async () => {
       const open = await database.row<{ count: number }>(
-        `SELECT count(*)::int AS count FROM notifications n JOIN send_budgets b ON b.lane = n.lane
+        `SELECT count(*)::int AS count FROM notifications n
+         JOIN send_budgets b ON b.lane = regexp_replace(n.lane, '^(line|notice):', 'post:')
          WHERE claimed_at IS NOT NULL OR (state = 'unknown' AND due_at <= $1)
            OR (state = 'due' AND due_at <= $1 AND (b.paused_until IS NULL OR b.paused_until <= $1)
              AND (b.tokens >= 1 OR b.refilled_at < $1))`,

@@ -1,65 +1,71 @@
-import { createHash } from 'node:crypto';
 import type { Db } from '../db/pool.ts';
-import { backoffMs } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
-import { buildCards, type CardLinks } from './card.ts';
-import {
-  claimDue,
-  claimUnknown,
-  nextDueAt,
-  type Notification,
-  type Pace,
-  pauseLane,
-  postLane,
-  recordSend,
-  recoverStaleClaims,
-} from './ledger.ts';
 import type { DispatchEvent } from '../observability/events.ts';
-import type { AlertCard } from './message.ts';
-import type { FindsPosted, Notifier, NotifyResult } from './notifier.ts';
-import { afterSend, type NextState } from './outcome.ts';
+import type { CardLinks } from './card.ts';
+import { claimDue, claimUnknown, nextDue, urgentPriority } from './claim.ts';
+import { type Notification, type Pace, recoverStaleClaims, resumeOne, supersedeExpired } from './ledger.ts';
+import type { FindsPosted, Notifier } from './notifier.ts';
+import { Sender } from './send.ts';
+import type { StandIns } from './stand-in.ts';
 
 /**
- * Brings messages to their wanted state. It claims due rows of the ledger, reads
- * what they are about as it is now, and posts, edits or skips. What changed while
- * a send was under way makes the row due again, so the last state always wins and
- * states in between are never sent late.
+ * Brings messages to their wanted state: claims due rows of the ledger as far as
+ * budgets and hands reach, and has them sent (`send.ts`). Sleeps until something
+ * that waits can go, whatever waits behind it.
  */
 
 export type DispatcherOptions = {
   db: Db;
+  /** Only rows of this notifier are taken. */
   notifier: Notifier & Partial<FindsPosted>;
   pace: Pace;
   links: CardLinks;
   clock: Clock;
-  /** Sends under way at once, per process. */
+  /** Sends under way at once, per process; some of them are kept for P0 and P1. */
   concurrency: number;
+  /** Who takes the messages of a channel that cannot be posted to. Null: nobody, they wait. */
+  standIns?: StandIns | null;
   observe: (event: DispatchEvent) => void;
 };
 
 /** A send takes 10 s at most; a claim much older than that was left by a process that died. */
 const staleClaimMs = 45_000;
+const sweepEveryMs = 5_000;
 const longestSleepMs = 5_000;
+/** While the vendor is away one message tries so often, so that its return is noticed however long the others wait. */
+const nudgeEveryMs = 3_000;
+/** Where nearly all hands are busy with slow sends, a P0 must not wait for one of them. */
+const keptForUrgent = 0.3;
 
 export class Dispatcher {
   readonly #options: DispatcherOptions;
+  readonly #sender: Sender;
   readonly #stop = new AbortController();
   readonly #underWay = new Set<Promise<void>>();
+  #othersUnderWay = 0;
   #loop: Promise<void> | null = null;
   #wake: (() => void) | null = null;
   #woken = false;
   #sweptAtMs = 0;
+  #nudgedAtMs = 0;
+  #emptyUntil = new Map<string, Date>();
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
+    this.#sender = new Sender({ ...options, standIns: options.standIns ?? null });
   }
 
   start(): void {
     this.#loop ??= this.#run();
   }
 
-  /** Something may be due: look now instead of at the next tick. */
-  wake(): void {
+  /**
+   * Something may be due: look now instead of at the next tick.
+   * @param budgets the budgets it is charged to, as JSON; when all of them are used up
+   * for now there is nothing to look for, and their next token wakes us anyway.
+   */
+  wake(budgets = ''): void {
+    if (budgets !== '' && this.#areEmpty(budgets)) return;
     this.#woken = true;
     this.#wake?.();
   }
@@ -89,177 +95,73 @@ export class Dispatcher {
   }
 
   async #claimAndSend(): Promise<number> {
-    const { db, pace, clock, concurrency } = this.#options;
+    const { db, notifier, pace, clock } = this.#options;
     const now = clock.now();
-    if (now.getTime() - this.#sweptAtMs > 5_000) {
+    // A clock set back (a test's, a machine's) must not stop the sweep.
+    if (Math.abs(now.getTime() - this.#sweptAtMs) > sweepEveryMs) {
       this.#sweptAtMs = now.getTime();
       await recoverStaleClaims(db, new Date(now.getTime() - staleClaimMs), now);
+      await supersedeExpired(db, now);
     }
-    const room = concurrency - this.#underWay.size;
-    if (room <= 0) {
+    if (this.#sender.vendorIsDown && Math.abs(now.getTime() - this.#nudgedAtMs) >= nudgeEveryMs) {
+      this.#nudgedAtMs = now.getTime();
+      await resumeOne(db, notifier.name, now);
+    }
+    const { limit, othersLimit } = this.#room();
+    if (limit <= 0) {
       await Promise.race(this.#underWay);
       return 1;
     }
-    const unknown = await claimUnknown(db, room, now);
-    for (const row of unknown) this.#track(this.#lookFor(row));
-    const due = await claimDue(db, pace, room, now);
-    if (due.length > 0) await this.#begin(due);
+    const unknown = await claimUnknown(db, notifier.name, limit, now);
+    for (const row of unknown) this.#track(row, this.#sender.lookFor(row));
+    const due = await claimDue(
+      db,
+      { notifier: notifier.name, pace, limit: limit - unknown.length, othersLimit },
+      now,
+    );
+    if (due.length > 0) {
+      const begun = await this.#sender.begin(due);
+      for (const { row, work } of begun) this.#track(row, work);
+    }
     return unknown.length + due.length;
   }
 
-  /** A message that cannot be read must not hold those that were claimed with it: each is then tried by itself. */
-  async #begin(due: Notification[]): Promise<void> {
-    let cards: Map<string, AlertCard>;
-    try {
-      cards = await buildCards(this.#options.db, due, this.#options.links);
-    } catch (error) {
-      const [first, ...others] = due;
-      if (first !== undefined && others.length === 0) return this.#giveBack(first, error);
-      for (const row of due) await this.#begin([row]);
-      return;
-    }
-    for (const row of due) this.#track(this.#send(row, cards.get(row.id)));
+  #room(): { limit: number; othersLimit: number } {
+    const { concurrency } = this.#options;
+    const kept = concurrency > 1 ? Math.ceil(concurrency * keptForUrgent) : 0;
+    const limit = concurrency - this.#underWay.size;
+    return { limit, othersLimit: Math.min(limit, concurrency - kept - this.#othersUnderWay) };
   }
 
-  /** Nothing was sent, so nothing has to be looked for. */
-  async #giveBack(row: Notification, error: unknown): Promise<void> {
-    this.#options.observe({ kind: 'trouble', error });
-    await this.#record(row, {
-      ...unchanged(row),
-      attempts: row.attempts + 1,
-      delayMs: backoffMs(row.attempts),
-      lastError: 'what it is about could not be read',
-    });
-  }
-
-  #track(work: Promise<void>): void {
+  #track(row: Notification, work: Promise<void>): void {
+    const isOther = row.priority > urgentPriority;
+    if (isOther) this.#othersUnderWay += 1;
     const tracked = work
       .catch((error: unknown) => this.#options.observe({ kind: 'trouble', error }))
       .finally(() => {
         this.#underWay.delete(tracked);
+        if (isOther) this.#othersUnderWay -= 1;
         this.wake();
       });
     this.#underWay.add(tracked);
   }
 
-  async #send(row: Notification, card: AlertCard | undefined): Promise<void> {
-    if (card === undefined) {
-      return this.#record(row, {
-        ...unchanged(row),
-        state: 'failed',
-        lastError: 'its alert is not there any more',
-      });
-    }
-    const cardHash = hashOf(card);
-    if (row.message_id !== null && row.card_hash === cardHash) {
-      this.#options.observe({ kind: 'skipped', channel: row.channel });
-      return this.#record(row, { ...unchanged(row), state: 'sent' });
-    }
-    const result = await this.#call(row, card);
-    this.#report(row, card, result);
-    await this.#record(row, afterSend(row, result, cardHash));
-  }
-
-  async #call(row: Notification, card: AlertCard): Promise<NotifyResult> {
-    const { notifier } = this.#options;
-    const message = { card, notificationId: row.id };
-    // A send that has begun is finished also while stopping: its outcome would be unknown otherwise.
-    const { signal } = new AbortController();
-    if (row.message_id === null || row.channel_id === null) {
-      return notifier.post({ ...message, channel: row.channel }, signal);
-    }
-    return notifier.edit({ ...message, channelId: row.channel_id, messageId: row.message_id }, signal);
-  }
-
-  #report(row: Notification, card: AlertCard, result: NotifyResult): void {
-    const { observe, clock } = this.#options;
-    if (!result.ok) {
-      const { reason, code, detail } = result;
-      return observe({ kind: 'failed', channel: row.channel, reason, code, detail });
-    }
-    if (row.message_id !== null || row.posted_at !== null)
-      return observe({ kind: 'edited', channel: row.channel });
-    const latencyMs = clock.now().getTime() - row.received_at.getTime();
-    observe({ kind: 'posted', channel: row.channel, severity: card.severity, latencyMs });
-  }
-
-  /** A post whose answer was lost: adopt the message if it is there, post again only when it surely is not. */
-  async #lookFor(row: Notification): Promise<void> {
-    const { notifier, db } = this.#options;
-    if (notifier.findPosted === undefined) return this.#postAgain(row, 'it cannot be looked for');
-    const channel = row.channel_id ?? (await channelIdOf(db, row)) ?? row.channel;
-    const since = row.attempted_at ?? row.created_at;
-    const answer = await notifier.findPosted({ channel, notificationId: row.id, since });
-    if (answer.ok && answer.found !== null) {
-      this.#options.observe({ kind: 'adopted', channel: row.channel });
-      const { channelId: foundIn, messageId } = answer.found;
-      // What it shows is not known: it is edited to the present state.
-      return this.#record(row, {
-        ...unchanged(row),
-        state: 'due',
-        lane: 'edit',
-        channelId: foundIn,
-        messageId,
-      });
-    }
-    if (answer.ok) {
-      if (row.attempts >= 2) return this.#postAgain(row, 'it was looked for twice and is not there');
-      return this.#record(row, {
-        ...unchanged(row),
-        state: 'unknown',
-        attempts: row.attempts + 1,
-        delayMs: 3_000,
-      });
-    }
-    const blind = answer.reason === 'channel' || answer.reason === 'app';
-    if (blind) return this.#postAgain(row, `it cannot be looked for: ${answer.code}`);
-    const delayMs = Math.max(answer.retryAfterMs ?? 5_000, 1_000);
-    await this.#record(row, {
-      ...unchanged(row),
-      state: 'unknown',
-      delayMs,
-      lastError: `${answer.code} ${answer.detail}`,
-    });
-  }
-
-  #postAgain(row: Notification, why: string): Promise<void> {
-    return this.#record(row, {
-      ...unchanged(row),
-      state: 'due',
-      attempts: 0,
-      lane: postLane(row.channel),
-      lastError: why,
-    });
-  }
-
-  async #record(row: Notification, next: NextState): Promise<void> {
-    const { db, clock } = this.#options;
-    const now = clock.now();
-    const firstPost = row.posted_at === null && next.messageId !== null;
-    await recordSend(
-      db,
-      row,
-      {
-        state: next.state,
-        lane: next.lane,
-        dueAt: new Date(now.getTime() + next.delayMs),
-        attempts: next.attempts,
-        reposts: next.reposts,
-        channelId: next.channelId,
-        messageId: next.messageId,
-        cardHash: next.cardHash,
-        lastError: next.lastError,
-        postedAt: firstPost ? now : row.posted_at,
-      },
-      now,
-    );
-    if (next.pauseLaneMs !== null) await pauseLane(db, row.lane, new Date(now.getTime() + next.pauseLaneMs));
-  }
-
   async #sleepTime(): Promise<number> {
-    const next = await nextDueAt(this.#options.db, this.#options.pace);
-    if (next === null) return longestSleepMs;
-    return Math.min(Math.max(next.getTime() - this.#options.clock.now().getTime(), 10), longestSleepMs);
+    const { db, notifier, pace, clock } = this.#options;
+    const now = clock.now();
+    // Without a free hand for the others it is the end of a send that wakes us for them.
+    const urgentOnly = this.#room().othersLimit <= 0;
+    const { at, emptyUntil } = await nextDue(db, { notifier: notifier.name, pace, urgentOnly }, now);
+    this.#emptyUntil = emptyUntil;
+    const longest = this.#sender.vendorIsDown ? nudgeEveryMs : longestSleepMs;
+    if (at === null) return longest;
+    return Math.min(Math.max(at.getTime() - clock.now().getTime(), 10), longest);
+  }
+
+  #areEmpty(budgets: string): boolean {
+    const now = this.#options.clock.now();
+    const names = JSON.parse(budgets) as string[];
+    return names.length > 0 && names.every((name) => (this.#emptyUntil.get(name) ?? now) > now);
   }
 
   async #sleep(ms: number): Promise<void> {
@@ -273,36 +175,4 @@ export class Dispatcher {
     });
     this.#wake = null;
   }
-}
-
-function unchanged(row: Notification): NextState {
-  return {
-    state: 'due',
-    lane: row.lane,
-    delayMs: 0,
-    attempts: row.attempts,
-    reposts: row.reposts,
-    channelId: row.channel_id,
-    messageId: row.message_id,
-    cardHash: row.card_hash,
-    lastError: row.last_error,
-    pauseLaneMs: null,
-  };
-}
-
-function hashOf(card: AlertCard): string {
-  return createHash('sha256').update(JSON.stringify(card)).digest('base64url');
-}
-
-/** Vendors name places by ids of their own; another message to the same place has learned it. */
-async function channelIdOf(db: Db, row: Notification): Promise<string | null> {
-  const known = await db
-    .selectFrom('notifications')
-    .select('channel_id')
-    .where('notifier', '=', row.notifier)
-    .where('channel', '=', row.channel)
-    .where('channel_id', 'is not', null)
-    .limit(1)
-    .executeTakeFirst();
-  return known?.channel_id ?? null;
 }

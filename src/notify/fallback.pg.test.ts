@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { at } from '../../test/support/alerts.ts';
+import { at, describedSignal } from '../../test/support/alerts.ts';
 import { type DomainDatabase, openDomainDatabase } from '../../test/support/domain-database.ts';
+import { canaryTenant } from '../alerts/canary-alert.ts';
 import { newId } from '../lib/ids.ts';
 import { planFallback } from './fallback.ts';
 import { addNotifications, type PlannedNotification } from './ledger.ts';
@@ -85,6 +86,16 @@ describe('the second path', () => {
   ])('leaves alone %s', async (_, parts, row, second) => {
     await waiting(parts, row);
     expect(await planFallback(database.db, path, false, at(second))).toBe(0);
+  });
+
+  it('leaves alone our own test alerts', async () => {
+    const signal = describedSignal({ tenant: canaryTenant });
+    const [own = ''] = await database.store([signal], at(0), 'api');
+    const [other = ''] = await database.store([signal], at(0), 'grafana');
+    await waiting({ alertId: own, subject: `alert:${own}` });
+    await waiting({ alertId: other, subject: `alert:${other}` });
+    expect(await planFallback(database.db, path, false, at(21))).toBe(1);
+    expect(await told()).toEqual([`alert:${other}`]);
   });
 
   it('carries also what cannot be tried, while Slack is known to be down', async () => {

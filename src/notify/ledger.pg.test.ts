@@ -2,21 +2,25 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { at } from '../../test/support/alerts.ts';
 import { type DomainDatabase, openDomainDatabase } from '../../test/support/domain-database.ts';
 import { newId } from '../lib/ids.ts';
+import { claimDue, claimUnknown, nextDue } from './claim.ts';
 import {
   addNotifications,
-  claimDue,
-  claimUnknown,
-  nextDueAt,
+  addTexts,
+  adoptMessage,
   type Notification,
   notificationsOf,
   type Pace,
   pauseLane,
   pendingNotifications,
   type PlannedNotification,
+  type PlannedText,
   recordSend,
   recoverStaleClaims,
   refreshNotifications,
+  resumeAll,
+  supersedeExpired,
 } from './ledger.ts';
+import { endNotice, planNotice } from './notice.ts';
 
 let database: DomainDatabase;
 
@@ -58,7 +62,7 @@ async function add(items: PlannedNotification[], second = 0): Promise<string[]> 
 }
 
 const claim = (second: number, limit = 100): Promise<Notification[]> =>
-  claimDue(database.db, pace, limit, at(second));
+  claimDue(database.db, { notifier: 'slack', pace, limit, othersLimit: limit }, at(second));
 const refresh = (id: string, second: number, closed = false): Promise<void> =>
   database.db
     .transaction()
@@ -75,6 +79,7 @@ const outcome = (row: Notification, parts: Partial<Outcome> = {}): Outcome => ({
   reposts: 0,
   channelId: 'C1',
   messageId: `m-${row.id}`,
+  sentTo: row.channel,
   cardHash: 'hash',
   lastError: null,
   postedAt: at(1),
@@ -274,17 +279,17 @@ describe('an unknown outcome', () => {
 
   it('is looked into when it is time, by one process', async () => {
     const id = await lost();
-    expect(await claimUnknown(database.db, 10, at(2))).toEqual([]);
-    const looked = await Promise.all([1, 2, 3].map(() => claimUnknown(database.db, 10, at(3))));
+    expect(await claimUnknown(database.db, 'slack', 10, at(2))).toEqual([]);
+    const looked = await Promise.all([1, 2, 3].map(() => claimUnknown(database.db, 'slack', 10, at(3))));
     expect(looked.flat().map((row) => row.id)).toEqual([id]);
-    expect(await claimDue(database.db, pace, 10, at(4))).toEqual([]);
+    expect(await claim(4, 10)).toEqual([]);
   });
 
   it('is looked into again when whoever did so died', async () => {
     const id = await lost();
-    await claimUnknown(database.db, 10, at(3));
-    expect(await claimUnknown(database.db, 10, at(62))).toEqual([]);
-    expect((await claimUnknown(database.db, 10, at(63))).map((row) => row.id)).toEqual([id]);
+    await claimUnknown(database.db, 'slack', 10, at(3));
+    expect(await claimUnknown(database.db, 'slack', 10, at(62))).toEqual([]);
+    expect((await claimUnknown(database.db, 'slack', 10, at(63))).map((row) => row.id)).toEqual([id]);
   });
 
   it('is not forgotten when the alert changes meanwhile', async () => {
@@ -299,7 +304,7 @@ describe('claims of a process that died', () => {
     const [id = ''] = await add([planned()]);
     const [late] = await claim(0);
     await recoverStaleClaims(database.db, at(1), at(50));
-    const [successor] = await claimUnknown(database.db, 10, at(50));
+    const [successor] = await claimUnknown(database.db, 'slack', 10, at(50));
     if (late === undefined || successor === undefined) throw new Error('not claimed');
     await record(late, 51, { messageId: 'late' });
     expect(await read(id)).toMatchObject({ state: 'unknown', message_id: null });
@@ -330,30 +335,182 @@ describe('claims of a process that died', () => {
 });
 
 describe('when to look next', () => {
+  const nextAt = async (): Promise<Date | null> =>
+    (await nextDue(database.db, { notifier: 'slack', pace, urgentOnly: false }, at(0))).at;
+
   it('is never, when nothing waits', async () => {
-    expect(await nextDueAt(database.db, pace)).toBeNull();
+    expect(await nextAt()).toBeNull();
     await sent();
-    expect(await nextDueAt(database.db, pace)).toBeNull();
+    expect(await nextAt()).toBeNull();
   });
 
   it('is when something is due, its lane has room, and no pause holds it', async () => {
     await add([planned()]);
     await database.rows('UPDATE notifications SET due_at = $1', [at(30)]);
-    expect(await nextDueAt(database.db, pace)).toEqual(at(30));
+    expect(await nextAt()).toEqual(at(30));
     await pauseLane(database.db, 'post:#a', at(40));
-    expect(await nextDueAt(database.db, pace)).toEqual(at(40));
+    expect(await nextAt()).toEqual(at(40));
   });
 
   it('is when the budget of the lane holds one more', async () => {
     await add(Array.from({ length: 21 }, () => planned()));
     await claim(10);
-    expect(await nextDueAt(database.db, pace)).toEqual(at(11));
+    expect(await nextAt()).toEqual(at(11));
   });
 
   it('is when an unknown outcome may be looked into', async () => {
     await add([planned()]);
     await database.rows(`UPDATE notifications SET state = 'unknown', due_at = $1`, [at(7)]);
-    expect(await nextDueAt(database.db, pace)).toEqual(at(7));
+    expect(await nextAt()).toEqual(at(7));
+  });
+});
+
+describe('lanes of one channel', () => {
+  const line = (parts: Partial<PlannedText> = {}): PlannedText => ({
+    ...planned(),
+    purpose: `line:${newId()}`,
+    lane: 'line:#a',
+    content: { text: 'Acknowledged' },
+    parentId: newId(),
+    expiresAt: null,
+    ...parts,
+  });
+  const addLines = (items: PlannedText[], second = 0): Promise<number> =>
+    database.db.transaction().execute((tx) => addTexts(tx, items, at(second)));
+
+  it('share its budget, and lines leave half of a burst to all else', async () => {
+    await addLines(Array.from({ length: 30 }, () => line({ priority: 0 })));
+    expect(await claim(0)).toHaveLength(10);
+    await add(Array.from({ length: 30 }, () => planned()));
+    expect((await claim(0)).map((row) => row.purpose)).toEqual(Array(10).fill('card'));
+    expect((await claim(1)).map((row) => row.purpose)).toEqual(['card']);
+  });
+
+  it('let lines go after all else, however grave the alert', async () => {
+    await addLines([line({ priority: 0 })], 0);
+    await add([planned({ priority: 4 })], 5);
+    expect((await claim(10)).map((row) => row.purpose)).toEqual(['card', expect.stringMatching(/^line:/)]);
+  });
+
+  it('take a line once for its key, whatever it says the second time', async () => {
+    const first = line();
+    expect(await addLines([first])).toBe(1);
+    expect(await addLines([{ ...first, id: newId(), content: { text: 'other' } }], 5)).toBe(0);
+    expect(await read(first.id)).toMatchObject({ content: { text: 'Acknowledged' }, wanted: 1 });
+  });
+
+  it('drop what is too late to be news', async () => {
+    const late = line({ expiresAt: at(600) });
+    await addLines([late, line({ expiresAt: at(601) }), line()]);
+    await supersedeExpired(database.db, at(600));
+    expect(await read(late.id)).toMatchObject({ state: 'superseded' });
+    expect((await pendingNotifications(database.db)).count).toBe(2);
+  });
+});
+
+describe('hands kept for the gravest', () => {
+  const take = (second: number, limit: number, othersLimit: number): Promise<Notification[]> =>
+    claimDue(database.db, { notifier: 'slack', pace, limit, othersLimit }, at(second));
+
+  it('take P0 and P1 of any lane while there is none left for the others', async () => {
+    await add(Array.from({ length: 5 }, () => planned()));
+    await add([planned({ priority: 1, channel: '#b' }), planned({ priority: 0, channel: '#c' })], 5);
+    expect((await take(10, 3, 0)).map((row) => row.priority)).toEqual([0, 1]);
+    expect((await take(10, 3, 2)).map((row) => row.priority)).toEqual([3, 3]);
+  });
+
+  it('are never more than there are', async () => {
+    await add(Array.from({ length: 5 }, () => planned({ priority: 0 })));
+    await add(Array.from({ length: 5 }, () => planned({ channel: '#b' })));
+    expect((await take(0, 4, 3)).map((row) => row.priority)).toEqual([0, 0, 0, 0]);
+  });
+
+  it("leave another notifier's messages to it", async () => {
+    await add([planned({ notifier: 'webhook', channel: 'webhook' })]);
+    expect(await take(0, 10, 10)).toEqual([]);
+  });
+});
+
+describe('when a vendor is back', () => {
+  it('goes on at once with what waited for its next try, but not with a lane that the vendor paused', async () => {
+    const [id = '', other = ''] = await add([planned(), planned({ notifier: 'webhook' })]);
+    await database.rows('UPDATE notifications SET due_at = $1', [at(60)]);
+    await add([planned({ channel: '#paused' })]);
+    await pauseLane(database.db, 'line:#paused', at(50));
+    expect(await resumeAll(database.db, 'slack', at(5))).toBe(1);
+    expect((await claim(5)).map((row) => row.id)).toEqual([id]);
+    expect(await read(other)).toMatchObject({ due_at: at(60) });
+  });
+});
+
+describe('a message somebody has before them', () => {
+  const adopt = (notificationId: string): Promise<boolean> =>
+    adoptMessage(database.db, { notificationId, channelId: 'C9', messageId: '9.9' }, at(50));
+
+  it.each(['unknown', 'due', 'failed'])('is known from now on, though its row was %s', async (state) => {
+    const [id = ''] = await add([planned()]);
+    await database.rows('UPDATE notifications SET state = $1, due_at = $2', [state, at(90)]);
+    expect(await adopt(id)).toBe(true);
+    expect(await read(id)).toMatchObject({
+      state: 'due',
+      lane: 'edit',
+      channel_id: 'C9',
+      message_id: '9.9',
+      sent_to: '#a',
+      posted_at: at(50),
+      due_at: at(50),
+    });
+    expect(await adopt(id)).toBe(false);
+  });
+
+  it('changes nothing where the row knows its message, or is being sent', async () => {
+    const id = await sent();
+    expect(await adopt(id)).toBe(false);
+    const [sending = ''] = await add([planned()]);
+    await claim(5);
+    expect(await adopt(sending)).toBe(false);
+    expect(await adopt(newId())).toBe(false);
+  });
+});
+
+describe('a notice', () => {
+  const notice = (text: string) => ({
+    notifier: 'slack',
+    channel: '#a',
+    subject: 'breaker:opsgenie',
+    outage: 1,
+    text,
+  });
+  const plan = (outage = 1): Promise<void> =>
+    database.db
+      .transaction()
+      .execute((tx) => planNotice(tx, { ...notice('Opsgenie does not answer.'), outage }, at(0)));
+  const end = (): Promise<void> =>
+    database.db.transaction().execute((tx) => endNotice(tx, notice('It answers again.'), at(9)));
+
+  it('is planned once for an outage, and goes before what is less grave', async () => {
+    await add([planned({ priority: 2 })]);
+    await plan();
+    await plan();
+    await plan(2);
+    const rows = await claim(1);
+    expect(rows.map((row) => row.purpose)).toEqual(['notice', 'notice', 'card']);
+    expect(rows[0]).toMatchObject({ alert_id: null, content: { text: 'Opsgenie does not answer.' } });
+  });
+
+  it('is edited when its outage is over', async () => {
+    await plan();
+    for (const row of await claim(1)) await record(row, 2);
+    await end();
+    const [row] = await claim(10);
+    expect(row).toMatchObject({ lane: 'edit', content: { text: 'It answers again.' }, closed: true });
+  });
+
+  it('is not sent any more when its outage is over before anybody saw it', async () => {
+    await plan();
+    await end();
+    expect(await claim(10)).toEqual([]);
+    expect(await pendingNotifications(database.db)).toMatchObject({ count: 0 });
   });
 });
 

@@ -1,6 +1,8 @@
 import { type Selectable, sql } from 'kysely';
 import type { Db, Tx } from '../db/pool.ts';
-import type { Database } from '../db/schema.ts';
+import type { Database, MessageText } from '../db/schema.ts';
+import { toStorableJson } from '../db/text.ts';
+import { budgetOfLane, editLane, postLane } from './lanes.ts';
 
 /**
  * The ledger: one row per message that people see, unique over (subject, channel,
@@ -13,6 +15,9 @@ export type Notification = Selectable<Database['notifications']>;
 /** Whoever dispatches listens here. */
 export const wakeChannel = 'gomon_notifications';
 
+/** Of the message that shows an alert and is edited as it changes. */
+export const cardPurpose = 'card';
+
 export type Pace = {
   /** Posts a channel takes at once, and then per second. */
   burstPerChannel: number;
@@ -22,18 +27,14 @@ export type Pace = {
   editsPerMinute: number;
 };
 
-export const editLane = 'edit';
-
-export function postLane(channel: string): string {
-  return `post:${channel}`;
-}
-
+/** The cards of these subjects, the oldest episode first; notices and lines in threads are not among them. */
 export async function notificationsOf(db: Db | Tx, subjects: string[]): Promise<Notification[]> {
   if (subjects.length === 0) return [];
   return db
     .selectFrom('notifications')
     .selectAll()
     .where('subject', '=', sql<string>`ANY(${subjects}::text[])`)
+    .where('purpose', '=', cardPurpose)
     .orderBy('episode')
     .orderBy('id')
     .execute();
@@ -42,7 +43,8 @@ export async function notificationsOf(db: Db | Tx, subjects: string[]): Promise<
 export type PlannedNotification = {
   id: string;
   subject: string;
-  alertId: string;
+  /** Null: about no alert. */
+  alertId: string | null;
   notifier: string;
   channel: string;
   episode: number;
@@ -52,38 +54,22 @@ export type PlannedNotification = {
   receivedAt: Date;
 };
 
+/** A message that says what is written in its row: a notice, or a line in a thread. */
+export type PlannedText = PlannedNotification & {
+  purpose: string;
+  lane: string;
+  content: MessageText;
+  parentId: string | null;
+  expiresAt: Date | null;
+};
+
 /** Adds messages that are not in the ledger yet; one that another process added meanwhile is asked for once more. */
 export async function addNotifications(tx: Tx, planned: PlannedNotification[], now: Date): Promise<void> {
   if (planned.length === 0) return;
-  const lanes = [...new Set(planned.map((item) => postLane(item.channel)))].toSorted();
   await tx
     .insertInto('notifications')
     .values(
-      planned.map((item) => ({
-        id: item.id,
-        subject: item.subject,
-        alert_id: item.alertId,
-        notifier: item.notifier,
-        channel: item.channel,
-        purpose: 'card',
-        episode: item.episode,
-        state: 'due' as const,
-        lane: postLane(item.channel),
-        priority: item.priority,
-        due_at: now,
-        claimed_at: null,
-        attempted_at: null,
-        channel_id: null,
-        message_id: null,
-        card_hash: null,
-        closed: item.closed,
-        reason: item.reason,
-        last_error: null,
-        received_at: item.receivedAt,
-        created_at: now,
-        posted_at: null,
-        updated_at: now,
-      })),
+      planned.map((item) => ({ ...newRow(item, now), purpose: cardPurpose, lane: postLane(item.channel) })),
     )
     .onConflict((conflict) =>
       conflict.columns(['subject', 'notifier', 'channel', 'purpose', 'episode']).doUpdateSet({
@@ -92,9 +78,73 @@ export async function addNotifications(tx: Tx, planned: PlannedNotification[], n
       }),
     )
     .execute();
+  await ensureBudgets(
+    tx,
+    planned.map((item) => postLane(item.channel)),
+    now,
+  );
+}
+
+/** Adds notices and lines that are not in the ledger yet; those that are stay as they are. Answers how many were added. */
+export async function addTexts(tx: Tx, planned: PlannedText[], now: Date): Promise<number> {
+  if (planned.length === 0) return 0;
+  const added = await tx
+    .insertInto('notifications')
+    .values(
+      planned.map((item) => ({
+        ...newRow(item, now),
+        purpose: item.purpose,
+        lane: item.lane,
+        content: toStorableJson(item.content),
+        parent_id: item.parentId,
+        expires_at: item.expiresAt,
+      })),
+    )
+    .onConflict((conflict) =>
+      conflict.columns(['subject', 'notifier', 'channel', 'purpose', 'episode']).doNothing(),
+    )
+    .returning('id')
+    .execute();
+  await ensureBudgets(
+    tx,
+    planned.map((item) => item.lane),
+    now,
+  );
+  return added.length;
+}
+
+function newRow(item: PlannedNotification, now: Date) {
+  return {
+    id: item.id,
+    subject: item.subject,
+    alert_id: item.alertId,
+    notifier: item.notifier,
+    channel: item.channel,
+    episode: item.episode,
+    state: 'due' as const,
+    priority: item.priority,
+    due_at: now,
+    claimed_at: null,
+    attempted_at: null,
+    channel_id: null,
+    message_id: null,
+    card_hash: null,
+    closed: item.closed,
+    reason: item.reason,
+    last_error: null,
+    received_at: item.receivedAt,
+    created_at: now,
+    posted_at: null,
+    updated_at: now,
+  };
+}
+
+/** A lane whose budget has no row is never claimed from. */
+export async function ensureBudgets(tx: Db | Tx, lanes: string[], now: Date): Promise<void> {
+  const budgets = [...new Set([...lanes.map(budgetOfLane), editLane])].toSorted();
   await tx
     .insertInto('send_budgets')
-    .values([...lanes, editLane].map((lane) => ({ lane, tokens: 1e9, refilled_at: now, paused_until: null })))
+    .values(budgets.map((lane) => ({ lane, tokens: 1e9, refilled_at: now, paused_until: null })))
     .onConflict((conflict) => conflict.column('lane').doNothing())
     .execute();
 }
@@ -118,65 +168,15 @@ export async function refreshNotifications(
     WHERE n.id = w.id`.execute(tx);
 }
 
-export async function wakeDispatchers(tx: Tx): Promise<void> {
-  await sql`SELECT pg_notify(${wakeChannel}, '')`.execute(tx);
-}
-
 /**
- * Claims what may be sent now: per lane as many as its budget holds, the gravest
- * first. Lanes that another process is claiming from are left to it.
+ * Tells whoever dispatches to look now. With `lanes`, only those are meant: one whose
+ * budget is used up is left to sleep, so that a long backlog costs nothing.
  */
-export async function claimDue(db: Db, pace: Pace, limit: number, now: Date): Promise<Notification[]> {
-  return db.transaction().execute(async (tx) => {
-    const burst = sql`(CASE WHEN b.lane = ${editLane} THEN ${pace.editBurst}::float8 ELSE ${pace.burstPerChannel}::float8 END)`;
-    const perSecond = sql`(CASE WHEN b.lane = ${editLane} THEN ${pace.editsPerMinute / 60}::float8 ELSE ${pace.postsPerSecondPerChannel}::float8 END)`;
-    const claimed = await sql<Notification & { tokens: number }>`
-      WITH waiting AS (SELECT DISTINCT lane FROM notifications WHERE state = 'due' AND due_at <= ${now}),
-      lanes AS (
-        SELECT b.lane,
-          least(${burst}, b.tokens + greatest(0, extract(epoch FROM ${now}::timestamptz - b.refilled_at)) * ${perSecond}) AS tokens
-        FROM send_budgets b JOIN waiting w ON w.lane = b.lane
-        WHERE b.paused_until IS NULL OR b.paused_until <= ${now}
-        FOR UPDATE OF b SKIP LOCKED
-      )
-      SELECT due.*, lanes.tokens FROM lanes CROSS JOIN LATERAL (
-        SELECT * FROM notifications n
-        WHERE n.lane = lanes.lane AND n.state = 'due' AND n.due_at <= ${now}
-        ORDER BY n.priority, n.due_at, n.id
-        LIMIT least(floor(lanes.tokens), ${limit})::bigint
-        FOR UPDATE SKIP LOCKED
-      ) AS due
-      ORDER BY due.priority, due.due_at, due.id LIMIT ${limit}`.execute(tx);
-    const rows = claimed.rows;
-    if (rows.length === 0) return [];
-    await tx
-      .updateTable('notifications')
-      .set({ state: 'sending', claimed_at: now, attempted_at: now, updated_at: now })
-      .where('id', '=', sql<string>`ANY(${rows.map((row) => row.id)}::uuid[])`)
-      .execute();
-    const spent = new Map<string, { tokens: number; used: number }>();
-    for (const row of rows) {
-      const lane = spent.get(row.lane) ?? { tokens: row.tokens, used: 0 };
-      spent.set(row.lane, { ...lane, used: lane.used + 1 });
-    }
-    const lanes = [...spent.entries()];
-    await sql`
-      UPDATE send_budgets b SET tokens = s.tokens, refilled_at = ${now}
-      FROM unnest(${lanes.map(([lane]) => lane)}::text[], ${lanes.map(([, lane]) => lane.tokens - lane.used)}::float8[]) AS s (lane, tokens)
-      WHERE b.lane = s.lane`.execute(tx);
-    return rows.map(({ tokens: _tokens, ...row }) => ({ ...row, claimed_at: now }));
-  });
-}
-
-/** Claims messages whose outcome is not known, to look for them at the vendor. */
-export async function claimUnknown(db: Db, limit: number, now: Date): Promise<Notification[]> {
-  const rows = await sql<Notification>`
-    UPDATE notifications SET claimed_at = ${now}, due_at = ${new Date(now.getTime() + 60_000)}
-    WHERE id IN (
-      SELECT id FROM notifications WHERE state = 'unknown' AND due_at <= ${now} ORDER BY priority, due_at
-      LIMIT ${limit} FOR UPDATE SKIP LOCKED
-    ) RETURNING *`.execute(db);
-  return rows.rows;
+export async function wakeDispatchers(tx: Db | Tx, lanes: string[] = []): Promise<void> {
+  const budgets = JSON.stringify([...new Set(lanes.map(budgetOfLane))]);
+  // A notification holds 8,000 bytes.
+  const payload = lanes.length === 0 || Buffer.byteLength(budgets) > 7_000 ? '' : budgets;
+  await sql`SELECT pg_notify(${wakeChannel}, ${payload})`.execute(tx);
 }
 
 /** Messages left in the middle of a send by a process that died: an edit can simply be repeated, a post has to be looked for. */
@@ -188,34 +188,81 @@ export async function recoverStaleClaims(db: Db, claimedBefore: Date, now: Date)
     WHERE state = 'sending' AND claimed_at < ${claimedBefore}`.execute(db);
 }
 
-/** When something that waits can go next, or null when nothing waits. */
-export async function nextDueAt(db: Db, pace: Pace): Promise<Date | null> {
-  const row = await sql<{ at: Date | null }>`
-    SELECT min(greatest(due.due_at, b.paused_until, b.refilled_at + make_interval(secs => greatest(0, 1 - b.tokens)
-      / CASE WHEN b.lane = ${editLane} THEN ${pace.editsPerMinute / 60}::float8 ELSE ${pace.postsPerSecondPerChannel}::float8 END))) AS at
-    FROM (
-      SELECT lane, min(due_at) AS due_at FROM notifications WHERE state = 'due' GROUP BY lane
-      UNION ALL SELECT ${editLane}, min(due_at) FROM notifications WHERE state = 'unknown' HAVING min(due_at) IS NOT NULL
-    ) AS due JOIN send_budgets b ON b.lane = due.lane`.execute(db);
-  return row.rows[0]?.at ?? null;
+/** Lines that are too old to be news are not sent any more: the card says what they would have said. */
+export async function supersedeExpired(db: Db, now: Date): Promise<void> {
+  await sql`
+    UPDATE notifications SET state = 'superseded', last_error = 'too late to be news', updated_at = ${now}
+    WHERE state = 'due' AND expires_at <= ${now}`.execute(db);
 }
 
-/** How a send ended, written only over our own claim. */
+/** The cards in whose threads these lines belong, by the id of the line. */
+export async function parentsOf(db: Db, lines: Notification[]): Promise<Map<string, Notification>> {
+  if (lines.length === 0) return new Map();
+  const ids = lines.flatMap((line) => line.parent_id ?? []);
+  const rows = await db
+    .selectFrom('notifications')
+    .selectAll()
+    .where('id', '=', sql<string>`ANY(${ids}::uuid[])`)
+    .execute();
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  return new Map(
+    lines.flatMap((line) => {
+      const parent = byId.get(line.parent_id ?? '');
+      return parent === undefined ? [] : [[line.id, parent] as const];
+    }),
+  );
+}
+
+/** Puts a claimed row into another lane before it is sent there, so that it is looked for there if need be. */
+export async function moveClaimed(db: Db, claimed: Notification, lane: string): Promise<void> {
+  await sql`
+    UPDATE notifications SET lane = ${lane} WHERE id = ${claimed.id} AND claimed_at = ${claimed.claimed_at}`.execute(
+    db,
+  );
+}
+
+/**
+ * A message that somebody has before them is there, whatever its row says: a post
+ * whose outcome was unknown is adopted, and brought up to date. True when it was.
+ */
+export async function adoptMessage(
+  db: Db,
+  message: { notificationId: string; channelId: string; messageId: string },
+  now: Date,
+): Promise<boolean> {
+  const rows = await sql<{ id: string }>`
+    UPDATE notifications
+    SET channel_id = ${message.channelId}, message_id = ${message.messageId}, posted_at = coalesce(posted_at, ${now}),
+        sent_to = CASE WHEN lane LIKE 'post:%' THEN substr(lane, 6) ELSE sent_to END,
+        state = 'due', lane = ${editLane}, due_at = ${now}, attempts = 0, claimed_at = NULL, updated_at = ${now}
+    WHERE id = ${message.notificationId}::uuid AND message_id IS NULL AND state IN ('unknown', 'due', 'failed')
+      AND purpose = ${cardPurpose}
+    RETURNING id`.execute(db);
+  if (rows.rows.length > 0) await wakeDispatchers(db, [editLane]);
+  return rows.rows.length > 0;
+}
+
+/** What a send made of its row. */
+export type SendOutcome = {
+  state: 'sent' | 'due' | 'unknown' | 'failed' | 'superseded';
+  lane: string;
+  dueAt: Date;
+  attempts: number;
+  reposts: number;
+  channelId: string | null;
+  messageId: string | null;
+  /** Where it was posted, as configured; null while it is not posted. */
+  sentTo: string | null;
+  cardHash: string | null;
+  lastError: string | null;
+  postedAt: Date | null;
+};
+
+/** How a send ended, written only over our own claim. The lines that wait for a message go once it is there. */
 export async function recordSend(
   db: Db,
   claimed: Notification,
-  outcome: {
-    state: 'sent' | 'due' | 'unknown' | 'failed';
-    lane: string;
-    dueAt: Date;
-    attempts: number;
-    reposts: number;
-    channelId: string | null;
-    messageId: string | null;
-    cardHash: string | null;
-    lastError: string | null;
-    postedAt: Date | null;
-  },
+  outcome: SendOutcome,
   now: Date,
 ): Promise<void> {
   await sql`
@@ -223,24 +270,59 @@ export async function recordSend(
     SET state = CASE WHEN ${outcome.state} IN ('sent', 'failed') AND wanted > ${claimed.wanted} THEN 'due' ELSE ${outcome.state} END,
         lane = ${outcome.lane}, due_at = ${outcome.dueAt}, attempts = ${outcome.attempts}, reposts = ${outcome.reposts},
         channel_id = ${outcome.channelId}, message_id = ${outcome.messageId}, card_hash = ${outcome.cardHash},
-        last_error = ${outcome.lastError}, posted_at = ${outcome.postedAt}, claimed_at = NULL, updated_at = ${now}
+        sent_to = ${outcome.sentTo}, last_error = ${outcome.lastError}, posted_at = ${outcome.postedAt},
+        claimed_at = NULL, updated_at = ${now}
     WHERE id = ${claimed.id} AND claimed_at = ${claimed.claimed_at} AND state IN ('sending', 'unknown')`.execute(
+    db,
+  );
+  const isNowThere = claimed.message_id === null && outcome.messageId !== null;
+  if (!isNowThere || claimed.parent_id !== null) return;
+  await sql`
+    UPDATE notifications SET due_at = ${now} WHERE parent_id = ${claimed.id} AND state = 'due' AND due_at > ${now}`.execute(
     db,
   );
 }
 
-/** The vendor asked for a pause: nothing of this lane goes out before. */
-export async function pauseLane(db: Db, lane: string, until: Date): Promise<void> {
+/** The vendor asked for a pause: nothing of this lane's budget goes out before. */
+export async function pauseLane(db: Db | Tx, lane: string, until: Date): Promise<void> {
   await sql`
-    UPDATE send_budgets SET paused_until = greatest(paused_until, ${until}) WHERE lane = ${lane}`.execute(db);
+    UPDATE send_budgets SET paused_until = greatest(paused_until, ${until}) WHERE lane = ${budgetOfLane(lane)}`.execute(
+    db,
+  );
 }
 
-/** Messages not in their wanted state yet, and the oldest of them. In two parts, as the partial indexes are. */
+/**
+ * Makes everything due now that waits for its next try at a notifier: for when its
+ * vendor is back, so that nobody waits out a delay that grew while it was away. What
+ * a vendor asked to wait for (a paused lane) is still waited for. Answers how many.
+ */
+export async function resumeAll(db: Db, notifier: string, now: Date): Promise<number> {
+  const rows = await sql`
+    UPDATE notifications SET due_at = ${now}
+    WHERE notifier = ${notifier} AND state IN ('due', 'unknown') AND due_at > ${now} RETURNING id`.execute(
+    db,
+  );
+  if (rows.rows.length > 0) await wakeDispatchers(db);
+  return rows.rows.length;
+}
+
+/** Makes one message due now, the gravest that waits for its next try: to see whether its vendor is back. */
+export async function resumeOne(db: Db, notifier: string, now: Date): Promise<void> {
+  await sql`
+    UPDATE notifications SET due_at = ${now}
+    WHERE id = (
+      SELECT id FROM notifications
+      WHERE notifier = ${notifier} AND state IN ('due', 'unknown') AND due_at > ${now}
+      ORDER BY priority, due_at LIMIT 1 FOR UPDATE SKIP LOCKED
+    )`.execute(db);
+}
+
+/** Messages not in their wanted state yet, and since when the one waits that could go longest. In two parts, as the partial indexes are. */
 export async function pendingNotifications(db: Db): Promise<{ count: number; oldest: Date | null }> {
   const row = await sql<{ count: number; oldest: Date | null }>`
-    SELECT count(*)::int AS count, min(updated_at) AS oldest FROM (
-      SELECT updated_at FROM notifications WHERE state = 'due'
-      UNION ALL SELECT updated_at FROM notifications WHERE state IN ('sending', 'unknown')
+    SELECT sum(count)::int AS count, min(oldest) AS oldest FROM (
+      SELECT count(*) AS count, min(due_at) AS oldest FROM notifications WHERE state = 'due'
+      UNION ALL SELECT count(*), min(claimed_at) FROM notifications WHERE state IN ('sending', 'unknown')
     ) AS pending`.execute(db);
   return row.rows[0] ?? { count: 0, oldest: null };
 }

@@ -40,6 +40,9 @@ export type AlertCard = {
   actions: CardAction[];
 };
 
+/** A message that is only text: a notice about ourselves, or a line in a card's thread. Shown as it is, nothing in it is markup. */
+export type TextMessage = { kind: 'text'; text: string };
+
 export type CardAction = 'acknowledge' | 'escalate' | 'create-incident' | 'resolve' | 'add-note';
 
 /** `id` is what the audit log says; `slackId` when the person is known in Slack. */

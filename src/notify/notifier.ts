@@ -1,4 +1,4 @@
-import type { AlertCard } from './message.ts';
+import type { AlertCard, TextMessage } from './message.ts';
 
 /**
  * The port for everything that tells people. It answers what became of a call,
@@ -7,17 +7,25 @@ import type { AlertCard } from './message.ts';
  */
 export interface Notifier {
   readonly name: string;
-  /** Posts a new message. `notificationId` travels with it, so that it can be found again after an unknown outcome. */
+  /**
+   * Posts a new message. `notificationId` travels with it, so that it can be found
+   * again after an unknown outcome. With `thread` it is a reply to that message,
+   * which `broadcast` shows in the channel as well.
+   */
   post(
-    message: { channel: string; card: AlertCard; notificationId: string },
+    message: { channel: string; card: MessageContent; notificationId: string; thread?: ThreadPlace },
     signal: AbortSignal,
   ): Promise<NotifyResult>;
   /** Brings an existing message to the state of the card. Safe to repeat. */
   edit(
-    message: { channelId: string; messageId: string; card: AlertCard; notificationId: string },
+    message: { channelId: string; messageId: string; card: MessageContent; notificationId: string },
     signal: AbortSignal,
   ): Promise<NotifyResult>;
 }
+
+export type MessageContent = AlertCard | TextMessage;
+
+export type ThreadPlace = { messageId: string; broadcast: boolean };
 
 export type NotifyResult =
   /** `channelId` is the vendor's id of the place, `messageId` of the message: both are needed to edit it. */
@@ -56,11 +64,38 @@ export type NotifyFailureReason =
   | 'gone'
   | 'held';
 
+/** `threadId`: it was a reply in the thread of that message. `until`: it was surely not posted later. */
+export type PostedSearch = {
+  channel: string;
+  notificationId: string;
+  since: Date;
+  until?: Date;
+  threadId?: string;
+};
+
 /** For notifiers that can look for a message whose posting had an unknown outcome. */
 export interface FindsPosted {
   /** `channel`: the vendor's id of the place or, where it is not known yet, what was posted to. `null` when the message is surely not there. */
   findPosted(
-    search: { channel: string; notificationId: string; since: Date },
+    search: PostedSearch,
     signal?: AbortSignal,
   ): Promise<{ ok: true; found: { channelId: string; messageId: string } | null } | NotifyFailure>;
 }
+
+/** For notifiers whose places can be looked at without writing to them. */
+export interface ChecksChannels {
+  /**
+   * Whether a place can be posted to, as far as looking tells. A failure says that
+   * looking did not tell: only a message will.
+   * @param known the vendor's id, where an earlier message learned it.
+   */
+  checkChannel(
+    place: { channel: string; channelId: string | null; code: string },
+    signal: AbortSignal,
+  ): Promise<ChannelCheck | NotifyFailure>;
+}
+
+export type ChannelCheck =
+  | { ok: true; usable: true; channelId: string }
+  /** `code` and `detail` as those of a failed post. */
+  | { ok: true; usable: false; channelId: string | null; code: string; detail: string };

@@ -31,6 +31,10 @@ const post = (parts: Partial<Notification> = {}): Notification => ({
   created_at: at(0),
   posted_at: null,
   updated_at: at(0),
+  content: null,
+  sent_to: null,
+  parent_id: null,
+  expires_at: null,
   ...parts,
 });
 const edit = (parts: Partial<Notification> = {}): Notification =>
@@ -65,16 +69,18 @@ describe('after a send', () => {
       reposts: 0,
       channelId: 'C1',
       messageId: '17.1',
+      sentTo: '#shop',
       cardHash: 'new',
       lastError: null,
       pauseLaneMs: null,
+      channelIsDead: false,
     });
   });
 
-  it('that was rate-limited the whole lane waits as long as the vendor says', () => {
+  it('that was rate-limited the whole lane waits as long as the vendor says, and it keeps its turn', () => {
     expect(failed(post(), 'rate-limited', 7_000)).toMatchObject({
       state: 'due',
-      delayMs: 7_000,
+      delayMs: 0,
       pauseLaneMs: 7_000,
       messageId: null,
       attempts: 1,
@@ -88,8 +94,8 @@ describe('after a send', () => {
   });
 
   it('that was rate-limited without a period: half a minute, and never less than a second', () => {
-    expect(failed(post(), 'rate-limited')).toMatchObject({ delayMs: 30_000, pauseLaneMs: 30_000 });
-    expect(failed(post(), 'rate-limited', 0)).toMatchObject({ delayMs: 1_000, pauseLaneMs: 1_000 });
+    expect(failed(post(), 'rate-limited')).toMatchObject({ delayMs: 0, pauseLaneMs: 30_000 });
+    expect(failed(post(), 'rate-limited', 0)).toMatchObject({ delayMs: 0, pauseLaneMs: 1_000 });
   });
 
   it('that surely did not arrive is tried again ever later, within a minute and a quarter', () => {
@@ -125,12 +131,27 @@ describe('after a send', () => {
     expect(failed(edit(), 'unknown').delayMs).toBeGreaterThanOrEqual(1_000);
   });
 
-  it.each(['channel', 'app', 'auth'] as const)(
-    'that failed for the %s waits for somebody to mend it',
-    (reason) => {
-      expect(failed(post(), reason)).toMatchObject({ state: 'due', delayMs: 60_000, pauseLaneMs: null });
-    },
-  );
+  it.each(['app', 'auth'] as const)('that failed for the %s waits for somebody to mend it', (reason) => {
+    expect(failed(post(), reason)).toMatchObject({ state: 'due', delayMs: 60_000, pauseLaneMs: null });
+  });
+
+  it('that failed for the channel says that it is dead; of a message that is there, only that it waits', () => {
+    expect(failed(post(), 'channel')).toMatchObject({ state: 'due', channelIsDead: true });
+    expect(failed(edit(), 'channel')).toMatchObject({
+      state: 'due',
+      channelIsDead: false,
+      delayMs: 60_000,
+      messageId: '17.1',
+    });
+  });
+
+  it('that was held back is no attempt, keeps its turn, and its lane waits no longer than a probe takes', () => {
+    const row = post({ attempts: 3, last_error: 'unknown: timeout' });
+    const as = { state: 'due', attempts: 3, lastError: 'unknown: timeout', delayMs: 0, messageId: null };
+    expect(failed(row, 'held', 1_500)).toMatchObject({ ...as, pauseLaneMs: 1_500 });
+    expect(failed(row, 'held', 60_000)).toMatchObject({ ...as, pauseLaneMs: 5_000 });
+    expect(failed(row, 'held')).toMatchObject({ ...as, pauseLaneMs: 2_000 });
+  });
 
   it('whose message is refused is over, and says why', () => {
     expect(failed(post(), 'payload')).toMatchObject({
@@ -152,10 +173,42 @@ describe('after a send', () => {
     expect(failed(edit({ reposts: 1 }), 'gone')).toMatchObject({ state: 'failed', reposts: 1 });
   });
 
+  it('to a message in a stand-in that is gone posts it anew there, and says where it was', () => {
+    expect(failed(edit({ sent_to: '#stand-in' }), 'gone')).toMatchObject({ lane: 'post:#stand-in' });
+    const result = { ok: true as const, channelId: 'C2', messageId: '1.1' };
+    expect(afterSend(post({ lane: 'post:#stand-in' }), result, 'new').sentTo).toBe('#stand-in');
+    expect(afterSend(edit({ sent_to: '#stand-in' }), result, 'new').sentTo).toBe('#stand-in');
+  });
+
   it("does not fill the ledger with the vendor's prose", () => {
     const detail = 'x'.repeat(5_000);
     expect(
       afterSend(post(), { ok: false, reason: 'payload', code: 'c', detail }, 'new').lastError,
     ).toHaveLength(1_000);
+  });
+});
+
+describe('after a line in a thread', () => {
+  const line = post({ lane: 'line:#shop', purpose: 'line:x', parent_id: 'card' });
+
+  it('whose thread takes none, or is gone, the line is left out: the card says it', () => {
+    expect(failed(line, 'gone')).toMatchObject({ state: 'superseded' });
+    const locked = { ok: false as const, reason: 'channel' as const, detail: '' };
+    for (const code of ['restricted_action_thread_locked', 'cannot_reply_to_message']) {
+      expect(afterSend(line, { ...locked, code }, 'new')).toMatchObject({ state: 'superseded' });
+    }
+  });
+
+  it('whose channel refuses it the channel is not given up: a card will find out', () => {
+    const archived = { ok: false as const, reason: 'channel' as const, code: 'is_archived', detail: '' };
+    expect(afterSend(line, archived, 'new')).toMatchObject({
+      state: 'due',
+      channelIsDead: false,
+      delayMs: 60_000,
+    });
+  });
+
+  it('that may have been said it is looked for like a card', () => {
+    expect(failed(line, 'unknown')).toMatchObject({ state: 'unknown', attempts: 1 });
   });
 });

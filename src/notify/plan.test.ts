@@ -22,6 +22,7 @@ const grave = subject({ lead: knownAlert({ id: 'a1', severity: 'P1' }) });
 const row = (parts: Partial<Row> = {}): Row => ({
   id: 'n1',
   channel: '#k8s-healthchecks',
+  sent_to: null,
   episode: 1,
   closed: false,
   ...parts,

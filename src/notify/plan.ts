@@ -13,6 +13,8 @@ import {
   refreshNotifications,
   wakeDispatchers,
 } from './ledger.ts';
+import { postLane } from './lanes.ts';
+import { planTransitionLines } from './plan-lines.ts';
 import { notificationPriority, routeAlert, type Routing, subjectOf, suppression } from './route.ts';
 
 /**
@@ -41,6 +43,8 @@ type Subject = {
   /** Decides channel and priority: the gravest that is open, or the last. */
   lead: Alert & { receivedAt: Date };
   open: boolean;
+  /** Whose history is told: on a shared message, the alerts that changed. */
+  changed: StoredAlert[];
   /** Null: the next one after the last closed message (shared subjects count no episodes of their own). */
   episode: number | null;
 };
@@ -50,6 +54,7 @@ function aloneSubject(alert: StoredAlert): Subject {
     key: subjectOf(alert),
     lead: alert,
     open: isOpen(alert.status) && alert.archivedAt === null,
+    changed: [alert],
     episode: alert.episode,
   };
 }
@@ -71,7 +76,8 @@ async function sharedSubjects(tx: Tx, alerts: StoredAlert[]): Promise<Subject[]>
     const group = members.filter((member) => subjectOf(member) === key);
     const openOnes = group.filter((member) => isOpen(member.status));
     const lead = gravest(openOnes) ?? alerts.find((alert) => subjectOf(alert) === key);
-    return lead === undefined ? [] : [{ key, lead, open: openOnes.length > 0, episode: null }];
+    const changed = alerts.filter((alert) => subjectOf(alert) === key);
+    return lead === undefined ? [] : [{ key, lead, open: openOnes.length > 0, changed, episode: null }];
   });
 }
 
@@ -94,7 +100,7 @@ async function writePlan(
     (row) => row.subject,
   );
   const added: PlannedNotification[] = [];
-  const refreshed: { id: string; priority: number; closed: boolean }[] = [];
+  const refreshed: Refresh[] = [];
   for (const subject of subjects) {
     const plan = planSubject(subject, existing.get(subject.key) ?? [], options);
     // What is told to nobody gets no message; one that was told before still comes to its end.
@@ -103,15 +109,36 @@ async function writePlan(
   }
   await addNotifications(tx, added, now);
   await refreshNotifications(tx, refreshed, now);
-  if (added.length + refreshed.length > 0) await wakeDispatchers(tx);
+  if (added.length + refreshed.length > 0) {
+    const lanes = [
+      ...added.map((item) => postLane(item.channel)),
+      // A message that is not posted yet still waits in the lane of a channel.
+      ...[...existing.values()].flat().map((row) => row.lane),
+    ];
+    await wakeDispatchers(tx, lanes);
+  }
+  const isShared = (subject: Subject): boolean => subject.episode === null;
+  await planTransitionLines(
+    tx,
+    subjects.map((subject) => ({
+      alerts: subject.changed,
+      isShared: isShared(subject),
+      open: subject.open,
+      cards: existing.get(subject.key) ?? [],
+    })),
+    options.notifier,
+    now,
+  );
 }
+
+type Refresh = { id: string; priority: number; closed: boolean };
 
 /** Pure: which messages a subject lacks and which have to change. */
 export function planSubject(
-  subject: Subject,
-  rows: Pick<Notification, 'id' | 'channel' | 'episode' | 'closed'>[],
+  subject: Omit<Subject, 'changed'>,
+  rows: Pick<Notification, 'id' | 'channel' | 'sent_to' | 'episode' | 'closed'>[],
   options: { notifier: string; routing: Routing },
-): { added: PlannedNotification[]; refreshed: { id: string; priority: number; closed: boolean }[] } {
+): { added: PlannedNotification[]; refreshed: Refresh[] } {
   const { channel, reason } = routeAlert(subject.lead, options.routing);
   const priority = notificationPriority(subject.lead);
   const last = rows.at(-1);
@@ -121,7 +148,9 @@ export function planSubject(
   const refreshed = rows
     .filter((row) => row.episode === episode || !row.closed)
     .map((row) => ({ id: row.id, priority, closed: !subject.open || row.episode !== episode }));
-  if (current.some((row) => row.channel === channel)) return { added: [], refreshed };
+  // There already, be it as the stand-in of another channel.
+  if (current.some((row) => row.channel === channel || row.sent_to === channel))
+    return { added: [], refreshed };
   // A resolved alert is not told in a channel it was never in, unless nobody was told of this episode at all.
   if (!subject.open && current.length > 0) return { added: [], refreshed };
   const added: PlannedNotification = {

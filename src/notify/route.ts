@@ -1,4 +1,5 @@
 import type { Alert } from '../alerts/alert.ts';
+import { isCanary } from '../alerts/canary-alert.ts';
 import { type AlertMatch, isDevelopment, matches } from '../alerts/match.ts';
 
 /** One line of `slack.routes`: alerts that fit go to the channel. */
@@ -16,10 +17,14 @@ export type Routing = {
     /** Label environment dev, development, test or staging, whatever the severity. */
     development: string;
   };
+  /** Where our own test alerts go, before all routes; null while there are none. */
+  canary?: string | null;
 };
 
 /** Where an alert is told, and why there. */
 export function routeAlert(alert: Alert, routing: Routing): { channel: string; reason: string } {
+  if (isCanary(alert) && typeof routing.canary === 'string')
+    return { channel: routing.canary, reason: 'it is our own test alert (canary.channel)' };
   const position = routing.routes.findIndex((route) => matches(alert, route));
   const route = routing.routes[position];
   if (route !== undefined)

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { DatabaseState } from './database-check.ts';
 
 export type DependencyState = { state: 'ok' | 'off' | 'failing'; detail?: string };
 
@@ -31,22 +31,37 @@ export class Health {
     this.#phase = 'stopping';
   }
 
-  async readiness(pool: pg.Pool): Promise<{
+  /**
+   * A pool that is full is this process's trouble and passes: the database is there.
+   * @param troubles what the database knows of them and every process answers alike, by dependency.
+   */
+  async readiness(
+    checkDatabase: () => Promise<DatabaseState>,
+    troubles: Record<string, string[]> = {},
+  ): Promise<{
     ready: boolean;
     state: 'starting' | 'ready' | 'stopping' | 'database-away';
     dependencies: Record<string, DependencyState>;
   }> {
-    const trouble = await pool.query('SELECT 1').then(
-      () => null,
-      (error: unknown) => (error instanceof Error ? error.message : 'unknown'),
-    );
+    const found = await checkDatabase();
     const database: DependencyState =
-      trouble === null ? { state: 'ok' } : { state: 'failing', detail: trouble };
-    const state = this.#phase === 'ready' && trouble !== null ? 'database-away' : this.#phase;
+      found.state === 'ok' ? { state: 'ok' } : { state: 'failing', detail: found.detail };
+    const state = this.#phase === 'ready' && found.state === 'away' ? 'database-away' : this.#phase;
     return {
       ready: state === 'ready',
       state,
-      dependencies: { database, ...Object.fromEntries(this.#dependencies) },
+      dependencies: { database, ...this.#withTroubles(troubles) },
     };
+  }
+
+  #withTroubles(troubles: Record<string, string[]>): Record<string, DependencyState> {
+    return Object.fromEntries(
+      [...this.#dependencies].map(([name, known]) => {
+        const more = troubles[name] ?? [];
+        if (more.length === 0) return [name, known];
+        const detail = [...more, ...(known.detail === undefined ? [] : [known.detail])].join('; ');
+        return [name, { state: 'failing' as const, detail: detail.slice(0, 2_000) }];
+      }),
+    );
   }
 }

@@ -1,4 +1,5 @@
 import { type Logger, pino } from 'pino';
+import { createMask } from './mask.ts';
 
 export type Log = Logger;
 
@@ -9,6 +10,8 @@ export type LogOptions = {
   format?: 'json' | 'pretty';
   /** Standard output when absent; always JSON. */
   destination?: NodeJS.WritableStream;
+  /** What is taken out of every line, wherever it stands. */
+  secrets?: readonly string[];
 };
 
 /**
@@ -16,7 +19,7 @@ export type LogOptions = {
  * under `err`. ERROR: a person must act; WARN: mended itself or worth a look;
  * INFO: a fact of business; DEBUG: for us.
  */
-export function createLog({ level, format = 'json', destination }: LogOptions): Log {
+export function createLog({ level, format = 'json', destination, secrets = [] }: LogOptions): Log {
   const options = {
     level,
     base: { service: 'gomon' },
@@ -26,6 +29,8 @@ export function createLog({ level, format = 'json', destination }: LogOptions): 
       paths: ['headers.authorization', 'headers.cookie', '*.token', '*.apiKey', '*.secret', '*.password'],
       censor: '***',
     },
+    // Whatever a driver, a vendor or a URL repeats, on the line as it goes out.
+    hooks: { streamWrite: createMask(secrets) },
   };
   if (destination !== undefined) return pino(options, destination);
   // A level formatter cannot travel to the thread that a transport runs in.

@@ -1,6 +1,13 @@
+import { sharedRead } from '../lib/shared-read.ts';
+import { createWatchMetrics } from './watch-metrics.ts';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from '@prometheus-io/client';
 
 const seconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60];
+
+/** Several scrapers at once, or one in a hurry, cost the database no more than one. */
+const scrapeFreshMs = 1_000;
+/** Of a database that hangs: then what is counted goes out alone. */
+const scrapeTimeoutMs = 2_000;
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
@@ -13,7 +20,7 @@ export function createMetrics() {
   return {
     /** What is read at each scrape instead of being counted as it happens. */
     onScrape(read: () => Promise<void>): void {
-      collect = read;
+      collect = sharedRead(read, { freshMs: scrapeFreshMs, timeoutMs: scrapeTimeoutMs });
     },
     /** The exposition text. Counters are served also while what is read fails. */
     async text(): Promise<string> {
@@ -21,6 +28,8 @@ export function createMetrics() {
       return registry.metrics();
     },
     contentType: registry.contentType,
+    registry,
+    ...createWatchMetrics(registers),
     alertsReceived: new Counter({
       name: 'gomon_alerts_received_total',
       help: 'Alerts in requests from sources, by what became of them.',
@@ -60,6 +69,17 @@ export function createMetrics() {
     notificationsPending: new Gauge({
       name: 'gomon_notifications_pending',
       help: 'Messages not in their wanted state yet.',
+      registers,
+    }),
+    cardsWithoutLayout: new Counter({
+      name: 'gomon_cards_without_layout_total',
+      help: 'Cards whose layout the chat refused, and that were sent as text alone.',
+      labelNames: ['code'],
+      registers,
+    }),
+    channelsDead: new Gauge({
+      name: 'gomon_channels_dead',
+      help: 'Channels that cannot be posted to; their stand-ins take their messages.',
       registers,
     }),
     incidentSync: new Counter({
@@ -103,6 +123,19 @@ export function createMetrics() {
       name: 'gomon_circuit_open',
       help: '1 while calls to the target are held back.',
       labelNames: ['target'],
+      registers,
+    }),
+    healthCheckUp: new Gauge({
+      name: 'gomon_health_check_up',
+      help: '1 while the last look at the health check found it well.',
+      labelNames: ['check'],
+      registers,
+    }),
+    healthCheckDuration: new Histogram({
+      name: 'gomon_health_check_duration_seconds',
+      help: 'Looks of health checks by this process.',
+      labelNames: ['check'],
+      buckets: seconds,
       registers,
     }),
     actions: new Counter({

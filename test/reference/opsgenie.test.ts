@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { incidentState } from '../../src/integrations/opsgenie/incident-mode.ts';
 import { record } from '../../src/integrations/opsgenie/json.ts';
+import { createOpsgenieDoor } from '../../src/integrations/opsgenie/opsgenie-door.ts';
 import { defaultPriorities } from '../../src/integrations/opsgenie/priority.ts';
 import { acceptedRequestId, readRequestOutcome } from '../../src/integrations/opsgenie/request-status.ts';
 import { webUrls } from '../../src/integrations/opsgenie/web-url.ts';
@@ -20,6 +21,24 @@ function jsonFiles(folder: string): string[] {
 
 function raw(folder: string, name: string): Buffer {
   return readFileSync(join(root ?? '', 'opsgenie', folder, name));
+}
+
+const kinds: Record<string, string> = {
+  Create: 'create',
+  Acknowledge: 'acknowledge',
+  UnAcknowledge: 'unacknowledge',
+  AssignOwnership: 'assign',
+  TakeOwnership: 'assign',
+  Close: 'close',
+  Escalate: 'escalate',
+  AddNote: 'note',
+  Delete: 'delete',
+};
+
+/** None of them is ours: each says so, but for those that leave their alias out or page for an incident. */
+function isForeign(sent: Record<string, unknown>): boolean {
+  const said = typeof sent['alias'] === 'string' && sent['alias'] !== '-';
+  return said && record(sent['details'])['incident-id'] === undefined;
 }
 
 describe.skipIf(!root)('real webhooks of Opsgenie', () => {
@@ -44,6 +63,11 @@ describe.skipIf(!root)('real webhooks of Opsgenie', () => {
     expect(webhook.note).toBe(sent['note']);
     expect(webhook.externalIncidentId).toBe(record(sent['details'])['incident-id'] ?? null);
     expect(webhook.incidentId).toBeNull();
+    const event = createOpsgenieDoor({ webhookSecrets: [] }).read(bytes);
+    expect(event).toMatchObject({
+      ok: true,
+      event: { subject: sent['alertId'], kind: kinds[String(action)] ?? 'other', foreign: isForeign(sent) },
+    });
     if ('priority' in sent) expect(webhook.priority).toMatch(/^P[1-5]$/);
     if (!('updatedAt' in sent)) return;
     // It happened after the alert was made, and not long after.

@@ -78,7 +78,12 @@ describe('the main job', () => {
 
     const [alert] = (await world.call('GET', '/api/v1/alerts')).body.items;
     expect(alert.status).toBe('acknowledged');
-    expect(world.slack.calls('chat.postMessage')).toHaveLength(1);
+    // The card, and a line in its thread.
+    expect(world.slack.calls('chat.postMessage')).toHaveLength(2);
+    expect(world.slack.messages('#k8s-healthchecks')).toHaveLength(1);
+    expect(world.slack.messages('#k8s-healthchecks')[0]?.replies.map((one) => one.text)).toEqual([
+      expect.stringMatching(/^Acknowledged by /),
+    ]);
     expect(world.slack.messages('#k8s-healthchecks')[0]?.text).toMatch(/acknowledged/i);
     const updates = world.slack.calls('chat.update').length;
 

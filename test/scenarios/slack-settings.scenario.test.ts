@@ -139,7 +139,7 @@ describe('a template of the operator', () => {
       expect(JSON.stringify([message?.text, message?.blocks])).not.toContain('<!channel>');
       await world.call('PUT', `/api/v1/alerts/${answer.body.results[0].id}/acknowledge`);
       await world.drain();
-      expect(world.slack.calls('chat.postMessage')).toHaveLength(1);
+      expect(world.slack.messages('#k8s-healthchecks')).toHaveLength(1);
       expect(world.slack.errors()).toEqual([]);
     } finally {
       await world.stop();

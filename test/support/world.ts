@@ -11,7 +11,7 @@ import { type App, type AppRole, startApp } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Clock } from '../../src/lib/clock.ts';
 import { createLog } from '../../src/observability/log.ts';
-import type { NewUser } from '../../sandbox/slack/workspace.ts';
+import type { NewChannel, NewUser } from '../../sandbox/slack/workspace.ts';
 import type { Role } from '../../src/api/token-store.ts';
 import { createTestDatabase } from './postgres.ts';
 
@@ -42,6 +42,8 @@ export type World = {
   advance(ms: number): Promise<void>;
   /** Stops the service and starts it again on the same database, with the sandboxes as they are. */
   restart(): Promise<void>;
+  /** Another process of the service on the same database; whoever asks for it stops it. */
+  another(): Promise<App>;
   stop(): Promise<void>;
 };
 
@@ -76,10 +78,14 @@ export async function startWorld(
     slackLimits?: 'slack' | 'off';
     slackUsers?: readonly NewUser[];
     slackScopes?: readonly string[];
+    /** Beside the usual ones. */
+    slackChannels?: readonly NewChannel[];
     /** Slack reaches the service over a WebSocket only, and its HTTP doors are shut. */
     socketMode?: boolean;
     /** How often Opsgenie answers that it has not worked on a request yet; every one costs a moment. */
     opsgenieStatusAsks?: number;
+    /** How many searches at Opsgenie do not see a new thing yet; 1 by default. */
+    opsgenieSearchLag?: number;
     /** Files beside gomon.yaml, by name. */
     files?: Record<string, string>;
   } = {},
@@ -97,9 +103,11 @@ export async function startWorld(
     appToken: 'xapp-test',
     socketMode: options.socketMode ?? false,
   });
+  for (const channel of options.slackChannels ?? []) slack.addChannel(channel);
   const opsgenie = await startOpsgenieSandbox({
     apiKey: 'test-opsgenie-key',
     ...(options.opsgenieStatusAsks === undefined ? {} : { pendingStatusAsks: options.opsgenieStatusAsks }),
+    ...(options.opsgenieSearchLag === undefined ? {} : { searchLag: options.opsgenieSearchLag }),
   });
   const folder = await mkdtemp(path.join(tmpdir(), 'gomon-world-'));
   const lines: string[] = [];
@@ -209,6 +217,7 @@ export async function startWorld(
       world.app = await start();
       connect();
     },
+    another: start,
     async stop() {
       await world.app.stop();
       await close();

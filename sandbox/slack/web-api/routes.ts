@@ -49,7 +49,7 @@ async function handle(
   const at = state.now();
   const read = readCall(request);
   const { token: tokenField, ...args } = typeof read === 'string' ? {} : read;
-  const fault = parts.faults.take(name);
+  const fault = parts.faults.take(name, args);
   const record = (status: number, answer: Answer | null, applied: boolean): void =>
     state.log(state.calls, { method: name, at, args, status, answer, fault: fault?.kind ?? null, applied });
 

@@ -7,10 +7,13 @@ import type {
   SubmitResult,
 } from '../../incidents/provider.ts';
 import { alertAction, createAlertBody } from './alert-payload.ts';
+import { findNote } from './find-note.ts';
+import { identifyAlert } from './identify.ts';
 import type { OpsgenieAnswer } from './client.ts';
-import { heldAlready } from './held-already.ts';
+import { heldAlready } from '../../incidents/held-already.ts';
 import { incidentMark } from './incident-mark.ts';
 import { record, text, time } from './json.ts';
+import { clipText, limits } from './limits.ts';
 import { severityOf } from './priority.ts';
 import type { OpsgenieContext, OpsgenieMode } from './provider.ts';
 import { acceptedRequestId, readRequestOutcome } from './request-status.ts';
@@ -54,7 +57,8 @@ export function alertMode(context: OpsgenieContext): OpsgenieMode {
         detail: 'Opsgenie: the request succeeded without naming the alert',
       };
     }
-    return { ok: true, state: 'done', externalId, externalUrl: context.urls.alert(externalId) };
+    const { processedAt } = outcome;
+    return { ok: true, state: 'done', externalId, externalUrl: context.urls.alert(externalId), processedAt };
   }
 
   async function read(ref: IncidentRef, signal: AbortSignal): Promise<ProviderState | ProviderFailure> {
@@ -64,7 +68,16 @@ export function alertMode(context: OpsgenieContext): OpsgenieMode {
     return alertState(answer.body, context);
   }
 
-  return { submit, requestStatus, read };
+  return {
+    submit,
+    requestStatus,
+    read,
+    identify: (externalId, signal) => identifyAlert(client, externalId, signal),
+    hasNote: (ref, { text: wanted }, signal) => {
+      const { path, query } = alertPath(ref);
+      return findNote(client, `${path}/notes${query}`, clipText(wanted, limits.note), signal);
+    },
+  };
 }
 
 /** By id as soon as it is known: the alias finds only an open alert. */
@@ -113,6 +126,7 @@ export function alertState(
     externalId: id,
     externalUrl: context.urls.alert(id),
     status: alertStatus(alert),
+    ...(alert['status'] === 'closed' && { ended: 'resolved' as const }),
     severity: severityOf(alert['priority'], context.priorities),
     assignee: text(alert['owner']),
     updatedAt: time(alert['updatedAt']),

@@ -8,10 +8,13 @@ import type {
 } from '../../incidents/provider.ts';
 import { accepted, notFound } from './alert-mode.ts';
 import { type ActionCommand, alertAction } from './alert-payload.ts';
-import { heldAlready } from './held-already.ts';
+import { heldAlready } from '../../incidents/held-already.ts';
 import { createIncidentBody } from './incident-payload.ts';
-import { findIncidentByTag } from './incident-search.ts';
+import { findNote } from './find-note.ts';
+import { identifyPagingAlert } from './identify.ts';
+import { findIncidentByTag, listMarked } from './incident-search.ts';
 import { record, text, time } from './json.ts';
+import { clipText, limits } from './limits.ts';
 import { type OwnerAlert, findOwnerAlert } from './owner-alert.ts';
 import { severityOf } from './priority.ts';
 import type { OpsgenieContext, OpsgenieMode } from './provider.ts';
@@ -99,7 +102,14 @@ export function incidentMode(context: OpsgenieContext): OpsgenieMode {
       };
     }
     if (typeof id !== 'string') return id;
-    return { ok: true, state: 'done', externalId: id, externalUrl: await webUrlOf(id, signal) };
+    const { processedAt } = outcome;
+    return {
+      ok: true,
+      state: 'done',
+      externalId: id,
+      externalUrl: await webUrlOf(id, signal),
+      processedAt,
+    };
   }
 
   /** The incident's own link knows the account's address; the guess stands in when it cannot be read just now. */
@@ -124,9 +134,10 @@ export function incidentMode(context: OpsgenieContext): OpsgenieMode {
     }
     if (state.status !== 'open') return state;
     const owner = await findOwnerAlert(client, state.externalId, signal);
-    if (owner.ok) return owner.alert === null ? state : withOwner(state, owner.alert);
+    const partial: ProviderState = { ...state, partial: true };
+    if (owner.ok) return owner.alert === null ? partial : withOwner(state, owner.alert);
     // Without the right to read alerts the incident's own state is all there is. Else a passing failure would look like "no longer acknowledged".
-    return owner.reason === 'auth' || owner.reason === 'rejected' ? state : owner;
+    return owner.reason === 'auth' || owner.reason === 'rejected' ? partial : owner;
   }
 
   async function readIncident(
@@ -161,7 +172,27 @@ export function incidentMode(context: OpsgenieContext): OpsgenieMode {
     };
   }
 
-  return { submit, requestStatus, read };
+  return {
+    submit,
+    requestStatus,
+    read,
+    searchLagMs,
+    identify: (externalId, signal) => identifyPagingAlert(client, externalId, signal),
+    hasNote: async (ref, note, signal) => {
+      const id = await externalIdOf(ref, signal);
+      if (typeof id !== 'string') return id;
+      return findNote(client, `${incidentPath(id)}/notes`, incidentNote(note), signal);
+    },
+    listOpen: (signal) => listMarked(client, signal),
+  };
+}
+
+/** The index behind the search was never promised to be quicker. */
+const searchLagMs = 60_000;
+
+/** An incident's actions take no user: the note says who it was. */
+function incidentNote({ text: said, by }: { text: string; by: string }): string {
+  return `${by}: ${clipText(said, limits.note)}`;
 }
 
 function incidentPath(id: string): string {
@@ -174,9 +205,9 @@ function incidentAction(
   context: OpsgenieContext,
 ): { action: string; body: Record<string, unknown> } {
   const { action, body } = alertAction(command, context);
-  // Unlike an alert's actions these take no user: the note says who it was.
   if (command.kind === 'set-severity') return { action, body };
-  const note = typeof body['note'] === 'string' ? `${command.by}: ${body['note']}` : `by ${command.by}`;
+  const { note: said } = body;
+  const note = typeof said === 'string' ? incidentNote({ text: said, by: command.by }) : `by ${command.by}`;
   return { action: command.kind === 'close' ? 'resolve' : action, body: { note } };
 }
 
@@ -198,6 +229,7 @@ export function incidentState(
     externalId: id,
     externalUrl: webLink(incident) ?? (id === null ? null : context.urls.incident(id)),
     status: status === 'open' ? 'open' : status === 'resolved' || status === 'closed' ? 'closed' : null,
+    ...((status === 'resolved' || status === 'closed') && { ended: status }),
     severity: severityOf(incident['priority'], context.priorities),
     assignee: null,
     updatedAt: time(incident['updatedAt']),

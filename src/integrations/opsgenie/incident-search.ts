@@ -1,10 +1,13 @@
-import type { ProviderFailure } from '../../incidents/provider.ts';
+import type { OpenThere, ProviderFailure } from '../../incidents/provider.ts';
 import type { OpsgenieClient } from './client.ts';
-import { incidentMark } from './incident-mark.ts';
-import { list, record, time } from './json.ts';
+import { incidentMark, markedIncident } from './incident-mark.ts';
+import { list, record, text, time } from './json.ts';
 
 const pageSize = 100;
 const maxPages = 3;
+/** Every incident of ours also carries this tag, so that one list shows them all. */
+const commonTag = 'gomon';
+const maxListPages = 10;
 
 /**
  * Finds the incident that carries our tag. The index takes a tag apart into
@@ -57,4 +60,43 @@ function oldest(incidents: Record<string, unknown>[]): Record<string, unknown> |
 
 function createdMs(incident: Record<string, unknown>): number {
   return time(incident['createdAt'])?.getTime() ?? Number.POSITIVE_INFINITY;
+}
+
+/**
+ * The open incidents that carry a mark of ours, oldest first; at most the oldest
+ * thousand. Made for finding two with one mark: what the index does not show yet
+ * is found the next time.
+ */
+export async function listMarked(
+  client: OpsgenieClient,
+  signal: AbortSignal,
+): Promise<{ ok: true; items: OpenThere[] } | ProviderFailure> {
+  const found: (OpenThere & { createdMs: number })[] = [];
+  for (let page = 0; page < maxListPages; page += 1) {
+    const query = new URLSearchParams({
+      query: `tag: "${commonTag}" AND status: open`,
+      limit: String(pageSize),
+      offset: String(page * pageSize),
+      sort: 'createdAt',
+      order: 'asc',
+    });
+    const answer = await client.call('GET', `/v1/incidents?${query.toString()}`, undefined, signal);
+    if (!answer.ok) return answer;
+    const incidents = list(record(answer.body)['data']).map(record);
+    for (const incident of incidents) {
+      const externalId = text(incident['id']);
+      if (externalId === null || incident['status'] !== 'open') continue;
+      for (const tag of list(incident['tags'])) {
+        const incidentId = typeof tag === 'string' ? markedIncident(tag) : null;
+        if (incidentId !== null) found.push({ incidentId, externalId, createdMs: createdMs(incident) });
+      }
+    }
+    if (incidents.length < pageSize) break;
+  }
+  return {
+    ok: true,
+    items: found
+      .toSorted((a, b) => a.createdMs - b.createdMs)
+      .map(({ incidentId, externalId }) => ({ incidentId, externalId })),
+  };
 }

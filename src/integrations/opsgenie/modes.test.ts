@@ -106,6 +106,7 @@ describe('alert mode', () => {
         state: 'done',
         externalId: alert?.id,
         externalUrl: `${sandbox.url}/alert/detail/${alert?.id}/details`,
+        processedAt: expect.any(Date),
       },
     );
   });
@@ -250,5 +251,109 @@ describe('incident mode', () => {
       notes: [{ note: 'ada@example.com: rolled back' }],
     });
     expect(writes().at(-1)).toBe(`POST /v1/incidents/${externalId}/resolve`);
+  });
+});
+
+describe('finding out whose something is', () => {
+  const other = '0199c0de-0000-7000-8000-000000000002';
+  const alertOf = (externalIncidentId: string) =>
+    sandbox.alerts().find((alert) => alert.details['incident-id'] === externalIncidentId)?.id ?? '';
+
+  it('reads the mark of an alert', async () => {
+    await provider('alert').submit(open(), signal);
+    const id = sandbox.alerts()[0]?.id ?? '';
+    const adapter = provider('alert');
+    expect(await adapter.identify?.(id, signal)).toEqual({
+      ok: true,
+      found: true,
+      incidentId,
+      externalId: id,
+    });
+    expect(await adapter.identify?.('nowhere', signal)).toMatchObject({
+      ok: true,
+      found: false,
+      incidentId: null,
+    });
+  });
+
+  it('follows an alert to the incident it pages for, and takes the incident itself, too', async () => {
+    await provider('incident').submit(open(), signal);
+    const id = sandbox.incidents()[0]?.id ?? '';
+    const adapter = provider('incident');
+    const ours = { ok: true, found: true, incidentId, externalId: id };
+    expect(await adapter.identify?.(alertOf(id), signal)).toEqual(ours);
+    expect(await adapter.identify?.(id, signal)).toEqual(ours);
+  });
+
+  it('says of a stranger that it carries no mark, and passes a failure on', async () => {
+    await fetch(`${sandbox.url}/v2/alerts`, {
+      method: 'POST',
+      headers: { authorization: `GenieKey ${sandbox.apiKey}` },
+      body: JSON.stringify({ message: 'theirs', alias: 'disk' }),
+    });
+    const id = sandbox.alerts()[0]?.id ?? '';
+    for (const mode of ['alert', 'incident'] as const) {
+      expect(await provider(mode).identify?.(id, signal)).toMatchObject({ ok: true, incidentId: null });
+      sandbox.fault({ effect: 'rate-limit', periodInSec: 3 });
+      expect(await provider(mode).identify?.(id, signal)).toMatchObject({
+        ok: false,
+        reason: 'rate-limited',
+        retryAfterMs: 3_000,
+      });
+    }
+  });
+
+  it('lists what is open under our marks, oldest first, twins side by side', async () => {
+    const incidentMode = provider('incident');
+    await incidentMode.submit(open(), signal);
+    const [first] = sandbox.incidents();
+    const tags = [...(first?.tags ?? []), 'gomon'];
+    await fetch(`${sandbox.url}/v1/incidents/create`, {
+      method: 'POST',
+      headers: { authorization: `GenieKey ${sandbox.apiKey}` },
+      body: JSON.stringify({ message: 'twin', tags }),
+    });
+    if (first !== undefined) {
+      first.tags = tags;
+      first.createdAtMs -= 1_000;
+    }
+    await incidentMode.submit({ ...open(), ref: { incidentId: other, externalId: null } }, signal);
+    sandbox.person.resolve(sandbox.incidents()[2]?.id ?? '', 'ada@example.com');
+    sandbox.indexNow();
+    expect(await incidentMode.listOpen?.(signal)).toEqual({
+      ok: true,
+      items: sandbox
+        .incidents()
+        .slice(0, 2)
+        .map((one) => ({ incidentId, externalId: one.id })),
+    });
+  });
+
+  it.each(['alert', 'incident'] as const)(
+    'in mode %s finds a note of ours, and only the whole of it',
+    async (mode) => {
+      const adapter = provider(mode);
+      await adapter.submit(open(), signal);
+      sandbox.indexNow();
+      const ref = { incidentId, externalId: null };
+      const note = { text: 'restarted the pod', by: 'ada@example.com' };
+      expect(await adapter.hasNote?.(ref, note, signal)).toEqual({ ok: true, found: false });
+      await adapter.submit({ ref, by: note.by, kind: 'add-note', text: `${note.text} twice` }, signal);
+      expect(await adapter.hasNote?.(ref, note, signal)).toEqual({ ok: true, found: false });
+      await adapter.submit({ ref, by: note.by, kind: 'add-note', text: note.text }, signal);
+      expect(await adapter.hasNote?.(ref, note, signal)).toEqual({ ok: true, found: true });
+    },
+  );
+
+  it('does not take an acknowledgement that cannot be read for none', async () => {
+    const adapter = provider('incident');
+    await adapter.submit(open({ responders: [] }), signal);
+    const id = sandbox.incidents()[0]?.id ?? '';
+    expect(await adapter.read({ incidentId, externalId: id }, signal)).toMatchObject({ partial: true });
+    sandbox.person.close(id, 'ada@example.com');
+    expect(await adapter.read({ incidentId, externalId: id }, signal)).toMatchObject({
+      status: 'closed',
+      ended: 'closed',
+    });
   });
 });

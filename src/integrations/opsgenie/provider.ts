@@ -56,4 +56,4 @@ export function createOpsgenieProvider(options: OpsgenieOptions): IncidentProvid
 }
 
 /** The part of the port that differs by mode. */
-export type OpsgenieMode = Pick<IncidentProvider, 'submit' | 'requestStatus' | 'read'>;
+export type OpsgenieMode = Omit<IncidentProvider, 'name' | 'connectionId' | 'externalKind'>;

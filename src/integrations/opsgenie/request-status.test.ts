@@ -25,17 +25,27 @@ describe('readRequestOutcome', () => {
       ok: true,
       state: 'done',
       id: 'a1',
+      processedAt: null,
     });
     expect(readRequestOutcome(answer({ isSuccess: true, incidentId: 'i1', alias: 'i1' }))).toEqual({
       ok: true,
       state: 'done',
       id: 'i1',
+      processedAt: null,
     });
     expect(readRequestOutcome(answer({ data: { success: true } }))).toEqual({
       ok: true,
       state: 'done',
       id: null,
+      processedAt: null,
     });
+  });
+
+  it('reads when it was done, by the clock of the vendor', () => {
+    const processedAt = '2026-01-01T09:00:00.123Z';
+    expect(
+      readRequestOutcome(answer({ data: { isSuccess: true, alertId: 'a1', processedAt } })),
+    ).toMatchObject({ processedAt: new Date(processedAt) });
   });
 
   it('reads a failure, which comes with 200 and an empty id', () => {

@@ -1,11 +1,11 @@
 import type { ProviderFailure } from '../../incidents/provider.ts';
 import type { OpsgenieAnswer } from './client.ts';
-import { record, text } from './json.ts';
+import { record, text, time } from './json.ts';
 
 /** What became of an accepted request, before it is known where the thing is to be seen. */
 export type RequestOutcome =
   | { ok: true; state: 'pending' }
-  | { ok: true; state: 'done'; id: string | null }
+  | { ok: true; state: 'done'; id: string | null; processedAt: Date | null }
   | { ok: true; state: 'failed'; detail: string }
   | ProviderFailure;
 
@@ -26,7 +26,12 @@ export function readRequestOutcome(answer: OpsgenieAnswer): RequestOutcome {
   const data = 'data' in body ? record(body['data']) : body;
   const success = data['isSuccess'] ?? data['success'];
   if (success === true)
-    return { ok: true, state: 'done', id: text(data['incidentId']) ?? text(data['alertId']) };
+    return {
+      ok: true,
+      state: 'done',
+      id: text(data['incidentId']) ?? text(data['alertId']),
+      processedAt: time(data['processedAt']),
+    };
   if (success === false)
     return { ok: true, state: 'failed', detail: text(data['status'])?.slice(0, 300) ?? 'no reason given' };
   return {

@@ -24,6 +24,7 @@ describe('parseOpsgenieWebhook', () => {
     );
     expect(webhook).toEqual({
       action: 'AddNote',
+      door: 'web',
       alertId: 'a1-1700000000000',
       alias: `gomon-${incidentId}`,
       incidentId,

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { SourceRequest, Verification } from '../../alerts/source.ts';
-import { incidentDetail, markedIncident } from './incident-mark.ts';
-import { list, record, text } from './json.ts';
+import { ourIncident, pagesFor } from './incident-mark.ts';
+import { record, text } from './json.ts';
 import { type OpsgeniePriority, opsgeniePriorities } from './priority.ts';
 
 /**
@@ -46,6 +46,8 @@ export type OpsgenieWebhook = {
   owner?: string;
   priority?: OpsgeniePriority;
   occurredAt: Date | null;
+  /** How it was done: "web", "API", "incident"; null when not said. */
+  door: string | null;
   /** SHA-256 of the raw body, hex: there is no delivery id. */
   dedupKey: string;
 };
@@ -72,7 +74,7 @@ export function parseOpsgenieWebhook(rawBody: Uint8Array): ParsedWebhook {
       reason: 'the body is not a JSON object; expected an alert action of an Opsgenie Webhook integration',
     };
   }
-  const { action: sentAction, alert: sentAlert } = record(body);
+  const { action: sentAction, alert: sentAlert, source } = record(body);
   const action = text(sentAction)?.trim();
   if (!action)
     return {
@@ -88,7 +90,11 @@ export function parseOpsgenieWebhook(rawBody: Uint8Array): ParsedWebhook {
     };
   return {
     ok: true,
-    webhook: describe(action, alertId, alert, createHash('sha256').update(rawBody).digest('hex')),
+    webhook: {
+      ...describe(action, alertId, alert),
+      door: text(record(source)['type']),
+      dedupKey: createHash('sha256').update(rawBody).digest('hex'),
+    },
   };
 }
 
@@ -96,8 +102,7 @@ function describe(
   sentAction: string,
   alertId: string,
   alert: Record<string, unknown>,
-  dedupKey: string,
-): OpsgenieWebhook {
+): Omit<OpsgenieWebhook, 'door' | 'dedupKey'> {
   const action = knownActions.get(sentAction.toLowerCase()) ?? sentAction.slice(0, 100);
   const actor = text(alert['username']);
   const note = text(alert['note']);
@@ -108,24 +113,13 @@ function describe(
     alertId,
     alias: text(alert['alias']),
     incidentId: ourIncident(alert),
-    externalIncidentId: text(record(alert['details'])['incident-id']),
+    externalIncidentId: pagesFor(alert),
     actor,
     ...(note !== null && { note }),
     ...(owner !== null && { owner }),
     ...(priority !== null && { priority }),
     occurredAt: readTime(alert['updatedAt']) ?? (action === 'Create' ? readTime(alert['createdAt']) : null),
-    dedupKey,
   };
-}
-
-function ourIncident(alert: Record<string, unknown>): string | null {
-  const detail = text(record(alert['details'])[incidentDetail]);
-  const marks = [alert['alias'], detail === null ? null : `gomon-${detail}`, ...list(alert['tags'])];
-  for (const mark of marks) {
-    const incidentId = typeof mark === 'string' ? markedIncident(mark) : null;
-    if (incidentId !== null) return incidentId;
-  }
-  return null;
 }
 
 /** "P3" today; 3 and "2" in old bodies. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseEvent } from './events.ts';
+import { channelNewsIn, parseEvent } from './events.ts';
 
 const parse = (content: unknown) => parseEvent(Buffer.from(JSON.stringify(content)));
 
@@ -60,5 +60,36 @@ describe('an event', () => {
       kind: 'refused',
       reason: 'the body is not JSON',
     });
+  });
+});
+
+describe('what an event says of a channel', () => {
+  it.each([
+    [
+      { type: 'channel_unarchive', channel: 'C1', user: 'U1' },
+      { channelId: 'C1', usable: true },
+    ],
+    [
+      { type: 'group_unarchive', channel: 'G1' },
+      { channelId: 'G1', usable: true },
+    ],
+    [
+      { type: 'channel_rename', channel: { id: 'C1', name: 'x', created: 1 } },
+      { channelId: 'C1', usable: false },
+    ],
+    [
+      { type: 'member_joined_channel', user: 'U1', channel: 'C1' },
+      { channelId: 'C1', usable: false },
+    ],
+    [
+      { type: 'channel_id_changed', old_channel_id: 'G1', new_channel_id: 'C1' },
+      { channelId: 'C1', usable: false },
+    ],
+    [{ type: 'channel_archive', channel: 'C1' }, null],
+    [{ type: 'message', channel: 'C1' }, null],
+    [{ type: 'channel_unarchive' }, null],
+    [{}, null],
+  ])('%j', (event, news) => {
+    expect(channelNewsIn(event)).toEqual(news);
   });
 });

@@ -79,6 +79,36 @@ function readEvent(content: unknown): SlackEvent {
   }
 }
 
+/** Events after which a channel may take posts again: https://docs.slack.dev/reference/events */
+const channelEvents = new Set([
+  'channel_unarchive',
+  'group_unarchive',
+  'channel_rename',
+  'group_rename',
+  'channel_id_changed',
+  'member_joined_channel',
+]);
+const saidUsable = new Set(['channel_unarchive', 'group_unarchive']);
+
+/**
+ * What an event says of a channel that may have been lost; null when it is about
+ * something else. Only unarchiving is taken at its word; who joined (we or somebody
+ * else) and what a channel is called now is looked at.
+ */
+export function channelNewsIn(event: Record<string, unknown>): { channelId: string; usable: boolean } | null {
+  const { type } = event;
+  if (typeof type !== 'string' || !channelEvents.has(type)) return null;
+  // channel_rename carries an object, channel_id_changed the ids of before and now.
+  const parsed = z
+    .object({
+      channel: z.union([z.string(), z.object({ id: z.string() }).transform(({ id }) => id)]).optional(),
+      new_channel_id: z.string().optional(),
+    })
+    .safeParse(event);
+  const channelId = parsed.data?.channel ?? parsed.data?.new_channel_id;
+  return channelId === undefined ? null : { channelId, usable: saidUsable.has(type) };
+}
+
 function dateOf(seconds: number | undefined): Date | null {
   return seconds === undefined ? null : new Date(seconds * 1_000);
 }

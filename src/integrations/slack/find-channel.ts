@@ -23,13 +23,26 @@ export async function findChannelId(
   signal?: AbortSignal,
 ): Promise<{ ok: true; channelId: string } | NotifyFailure> {
   if (/^[CDG][A-Z0-9]+$/.test(channel)) return { ok: true, channelId: channel };
+  const found = await findByName(connection, channel, 'public_channel,private_channel', signal);
+  // Without groups:read Slack lists nothing at all when it is asked for private ones, too.
+  if (found.ok || found.code !== 'missing_scope') return found;
+  const isPublic = await findByName(connection, channel, 'public_channel', signal);
+  return isPublic.ok ? isPublic : found;
+}
+
+async function findByName(
+  connection: SlackConnection,
+  channel: string,
+  types: string,
+  signal: AbortSignal | undefined,
+): Promise<{ ok: true; channelId: string } | NotifyFailure> {
   const name = channel.replace(/^#/, '');
   let cursor = '';
   for (let count = 0; count < maxPages; count += 1) {
     const answer = await callSlack(connection, {
       method: 'conversations.list',
       args: {
-        types: 'public_channel,private_channel',
+        types,
         limit: pageSize,
         ...(cursor === '' ? {} : { cursor }),
       },

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { NotifyFailure } from '../../notify/notifier.ts';
+import type { NotifyFailure, PostedSearch } from '../../notify/notifier.ts';
 import { messageEventType } from './action-ids.ts';
 import { findChannelId } from './find-channel.ts';
 import { callSlack } from './slack-call.ts';
@@ -28,26 +28,32 @@ const page = z.object({
 });
 
 /**
- * Looks through a channel's history for the message that carries a notification
- * id, after an attempt whose outcome is not known. Needs `channels:history` (or
+ * Looks through a channel's history, or the replies in a thread, for the message
+ * that carries a notification id, after an attempt whose outcome is not known. A
+ * reply stands in the history only when it was broadcast. Needs `channels:history` (or
  * `groups:history`) and to be in the channel: `not_in_channel` when not.
  */
 export async function findPostedMessage(
   connection: SlackConnection,
-  search: { channel: string; notificationId: string; since: Date },
+  search: PostedSearch,
   signal?: AbortSignal,
 ): Promise<{ ok: true; found: { channelId: string; messageId: string } | null } | NotifyFailure> {
   const place = await findChannelId(connection, search.channel, signal);
   if (!place.ok) return place;
   const { channelId } = place;
-  const oldest = ((search.since.getTime() - clockSkewMs) / 1_000).toFixed(6);
+  const { since, until, threadId } = search;
+  const range = {
+    oldest: timestamp(since.getTime() - clockSkewMs),
+    ...(until !== undefined && { latest: timestamp(until.getTime() + clockSkewMs) }),
+  };
   let cursor = '';
   for (let count = 0; count < maxPages; count += 1) {
     const answer = await callSlack(connection, {
-      method: 'conversations.history',
+      method: threadId === undefined ? 'conversations.history' : 'conversations.replies',
       args: {
         channel: channelId,
-        oldest,
+        ...(threadId !== undefined && { ts: threadId }),
+        ...range,
         inclusive: true,
         include_all_metadata: true,
         limit: pageSize,
@@ -70,4 +76,8 @@ export async function findPostedMessage(
   }
   // Not the same as "not there": whoever asks must not take it as leave to post again.
   return failure('unknown', 'history_too_long', `More than ${pageSize * maxPages} messages since then.`);
+}
+
+function timestamp(ms: number): string {
+  return (ms / 1_000).toFixed(6);
 }

@@ -11,8 +11,6 @@ export type SlackInteraction = ButtonClick | NoteSubmission | IgnoredInteraction
 export type ButtonClick = Extract<ChatInteraction, { kind: 'button' }> & {
   actionId: AlertActionId;
   actionTs: string;
-  /** From the message's metadata: which delivery it was, even one whose outcome we never heard. */
-  notificationId: string | null;
   /** The same for each delivery of the same click. */
   dedupKey: string;
 };

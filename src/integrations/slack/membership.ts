@@ -44,7 +44,8 @@ export function createMembership(connection: SlackConnection): AsMember {
     return failure(
       first.reason,
       first.code,
-      `${first.detail} It could not be joined either: ${joined.code}.`,
+      // A missing scope is named, so that whoever reads it knows what to add.
+      `${first.detail} It could not be joined either (${joined.code}): ${joined.detail}`,
     );
   };
 }

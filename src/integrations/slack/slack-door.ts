@@ -1,6 +1,6 @@
 import type { ChatDoor } from '../../chat/chat-door.ts';
 import { answerCommand, parseCommand } from './commands.ts';
-import { parseEvent } from './events.ts';
+import { channelNewsIn, parseEvent } from './events.ts';
 import { parseInteraction } from './interactions.ts';
 import { verifySlackSignature } from './signature.ts';
 
@@ -29,7 +29,12 @@ export function createSlackDoor(settings: { signingSecrets: readonly string[] })
         case 'challenge':
           return { kind: 'answer', answer: { challenge: event.challenge } };
         case 'event':
-          return { kind: 'event', eventId: event.eventId, event: { ...event } };
+          return {
+            kind: 'event',
+            eventId: event.eventId,
+            event: { ...event },
+            news: channelNewsIn(event.event),
+          };
         case 'rate-limited':
           return {
             kind: 'ignored',

@@ -68,6 +68,7 @@ const codesByReason: Record<SlackReason, readonly string[]> = {
   ],
   gone: [
     'message_not_found',
+    'thread_not_found',
     'cant_update_message',
     'edit_window_closed',
     'block_mismatch',

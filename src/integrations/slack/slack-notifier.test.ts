@@ -286,18 +286,19 @@ describe('the Slack notifier', () => {
   it('writes into the thread of a message', async () => {
     slack.current.answer = () => posted;
     const line = {
-      channelId: 'C1',
-      messageId: '1.2',
-      text: 'Opsgenie is down',
-      broadcast: true,
-      replyId: 'r-1',
+      channel: 'C1',
+      card: { kind: 'text' as const, text: 'Opsgenie is <down>' },
+      notificationId: 'r-1',
+      thread: { messageId: '1.2', broadcast: true },
     };
-    expect(await notifier.reply(line)).toEqual({ ok: true, channelId: 'C1', messageId: '1.2' });
+    const { signal } = new AbortController();
+    expect(await notifier.post(line, signal)).toEqual({ ok: true, channelId: 'C1', messageId: '1.2' });
     expect(calls()[0]?.args).toMatchObject({
       channel: 'C1',
       thread_ts: '1.2',
       reply_broadcast: 'true',
-      text: 'Opsgenie is down',
+      text: 'Opsgenie is &lt;down&gt;',
+      metadata: expect.stringContaining('"notification_id":"r-1"'),
     });
   });
 

@@ -1,9 +1,16 @@
 import { v5 as uuidV5 } from 'uuid';
-import type { AlertCard } from '../../notify/message.ts';
-import type { Notifier, NotifyFailure, NotifyResult } from '../../notify/notifier.ts';
+import type {
+  ChecksChannels,
+  FindsPosted,
+  MessageContent,
+  Notifier,
+  NotifyFailure,
+  NotifyResult,
+} from '../../notify/notifier.ts';
 import { messageEventType } from './action-ids.ts';
 import type { CardRenderer } from './card-renderer.ts';
 import { findPostedMessage } from './find-posted.ts';
+import { checkSlackChannel } from './check-channel.ts';
 import { createMembership } from './membership.ts';
 import { noteModal } from './note-modal.ts';
 import { respondToUrl } from './response-url.ts';
@@ -24,7 +31,7 @@ export type SlackNotifierOptions = {
 };
 
 /** The Notifier port, and what only Slack can do. All calls answer their outcome; none retries. */
-export interface SlackNotifier extends Notifier {
+export interface SlackNotifier extends Notifier, FindsPosted, ChecksChannels {
   /** Tells one person in a channel something that others do not see. `text` is plain text. */
   postEphemeral(
     message: { channelId: string; userId: string; text: string },
@@ -32,11 +39,6 @@ export interface SlackNotifier extends Notifier {
   ): Promise<Done>;
   /** Answers a click or command through its `response_url`: for where `postEphemeral` cannot. `text` is plain text. */
   respond(responseUrl: string, text: string, signal?: AbortSignal): Promise<Done>;
-  /** A line in a message's thread; `broadcast` shows it in the channel as well. `text` is plain text. */
-  reply(
-    message: { channelId: string; messageId: string; text: string; broadcast: boolean; replyId: string },
-    signal?: AbortSignal,
-  ): Promise<NotifyResult>;
   /** Opens the dialog for a note. Has to happen within 3 s of the click: `gone` when it was too late. */
   openNoteModal(
     request: { triggerId: string; alertId: string; title: string; channelId: string; messageTs: string },
@@ -46,11 +48,6 @@ export interface SlackNotifier extends Notifier {
   userById(id: string, signal?: AbortSignal): Promise<{ ok: true; user: SlackUser } | NotifyFailure>;
   /** Who we are, and the scopes we were granted. */
   authTest(signal?: AbortSignal): Promise<({ ok: true } & SlackIdentity) | NotifyFailure>;
-  /** Looks for a message of ours by its notification, from a minute before `since`; null when it is not there. */
-  findPosted(
-    search: { channel: string; notificationId: string; since: Date },
-    signal?: AbortSignal,
-  ): Promise<{ ok: true; found: { channelId: string; messageId: string } | null } | NotifyFailure>;
 }
 
 export type Done = { ok: true } | NotifyFailure;
@@ -70,7 +67,10 @@ const interactiveTimeoutMs = 2_000;
 // Any fixed UUID: makes `client_msg_id` the same for each attempt at a notification.
 const messageIdNamespace = '6f4d2c1e-0b5a-4f0e-9d53-2f6c7a1be0d4';
 
-type Target = { channel: string } | { channel: string; ts: string };
+type Target =
+  | { channel: string }
+  | { channel: string; thread_ts: string; reply_broadcast: boolean }
+  | { channel: string; ts: string };
 
 /** Calls nothing by itself: Slack may be down when the service starts. */
 export function createSlackNotifier(options: SlackNotifierOptions): SlackNotifier {
@@ -94,38 +94,43 @@ export function createSlackNotifier(options: SlackNotifierOptions): SlackNotifie
    */
   const sendCard = async (
     method: 'chat.postMessage' | 'chat.update',
-    message: { target: Target; card: AlertCard; notificationId: string; extra: Record<string, unknown> },
+    message: {
+      target: Target;
+      card: MessageContent;
+      notificationId: string;
+      extra: Record<string, unknown>;
+    },
     signal: AbortSignal,
   ): Promise<NotifyResult> => {
     const { card, notificationId } = message;
-    const { text, blocks } = options.renderer.render(card);
-    const plain = {
-      ...message.target,
-      text,
-      blocks,
-      metadata: metadataOf(card.alertId, notificationId),
-    };
+    const alertId = card.kind === 'text' ? null : card.alertId;
+    const { text, blocks } = card.kind === 'text' ? textOnly(card.text) : options.renderer.render(card);
+    const plain = { ...message.target, text, blocks, metadata: metadataOf(alertId, notificationId) };
     // As text stands, and not what Slack would make of names and addresses in it.
     const args = { ...plain, parse: 'none', link_names: false, ...message.extra };
     let answer = await call({ method, args, signal });
     if (answer.ok || answer.reason !== 'payload') return resultOf(answer);
     if (refusesBlocks(answer)) {
-      options.onBlocksRefused?.(answer, card.alertId);
+      options.onBlocksRefused?.(answer, alertId ?? '');
       return resultOf(await call({ method, args: { ...args, blocks: [] }, signal }));
     }
     answer = await call({ method, args: plain, signal });
     if (answer.ok || answer.reason !== 'payload') return resultOf(answer);
-    options.onBlocksRefused?.(answer, card.alertId);
+    options.onBlocksRefused?.(answer, alertId ?? '');
     return resultOf(await call({ method, args: { ...message.target, text, blocks: [] }, signal }));
   };
 
   return {
     name: 'slack',
 
-    async post({ channel, card, notificationId }, signal) {
+    async post({ channel, card, notificationId, thread }, signal) {
+      const target: Target =
+        thread === undefined
+          ? { channel }
+          : { channel, thread_ts: thread.messageId, reply_broadcast: thread.broadcast };
       const send = (extra: Record<string, unknown>): Promise<NotifyResult> =>
         asMember(channel, () =>
-          sendCard('chat.postMessage', { target: { channel }, card, notificationId, extra }, signal),
+          sendCard('chat.postMessage', { target, card, notificationId, extra }, signal),
         );
       const unfurl = { unfurl_links: false, unfurl_media: false };
       const result = await send({ ...unfurl, client_msg_id: uuidV5(notificationId, messageIdNamespace) });
@@ -141,21 +146,6 @@ export function createSlackNotifier(options: SlackNotifierOptions): SlackNotifie
         { target: { channel: channelId, ts: messageId }, card, notificationId, extra: { attachments: [] } },
         signal,
       ),
-
-    async reply({ channelId, messageId, text, broadcast, replyId }, signal) {
-      const args = {
-        channel: channelId,
-        thread_ts: messageId,
-        reply_broadcast: broadcast,
-        text: escapeMrkdwn(text),
-        client_msg_id: uuidV5(replyId, messageIdNamespace),
-        unfurl_links: false,
-        unfurl_media: false,
-      };
-      const send = async (): Promise<NotifyResult> =>
-        resultOf(await call({ method: 'chat.postMessage', args, signal }));
-      return asMember(channelId, send);
-    },
 
     postEphemeral: ({ channelId, userId, text }, signal) =>
       done({
@@ -187,15 +177,25 @@ export function createSlackNotifier(options: SlackNotifierOptions): SlackNotifie
 
     findPosted: (search, signal) =>
       asMember(search.channel, () => findPostedMessage(connection, search, signal)),
+
+    checkChannel: (place, signal) => checkSlackChannel(connection, place, signal),
   };
 }
 
 /** Readable by every app in the workspace: ids only. */
-function metadataOf(alertId: string, notificationId: string): Record<string, unknown> {
+function metadataOf(alertId: string | null, notificationId: string): Record<string, unknown> {
   return {
     event_type: messageEventType,
-    event_payload: { alert_id: alertId, notification_id: notificationId },
+    event_payload: { ...(alertId !== null && { alert_id: alertId }), notification_id: notificationId },
   };
+}
+
+/** Well below what an edit takes; https://docs.slack.dev/reference/methods/chat.update names 4,000. */
+const longestText = 3_000;
+
+function textOnly(text: string): { text: string; blocks: [] } {
+  const cut = text.length <= longestText ? text : `${text.slice(0, longestText - 1).toWellFormed()}…`;
+  return { text: escapeMrkdwn(cut), blocks: [] };
 }
 
 function resultOf(answer: SlackAnswer | NotifyFailure): NotifyResult {

@@ -1,6 +1,5 @@
 import { callJson, type HttpResult } from '../../lib/http.ts';
-import type { AlertCard } from '../../notify/message.ts';
-import type { Notifier, NotifyFailure, NotifyResult } from '../../notify/notifier.ts';
+import type { MessageContent, Notifier, NotifyFailure, NotifyResult } from '../../notify/notifier.ts';
 
 /**
  * A webhook of somebody's choice behind the notifier port: one POST with JSON for
@@ -10,7 +9,7 @@ import type { Notifier, NotifyFailure, NotifyResult } from '../../notify/notifie
  */
 export function createWebhookNotifier(options: { url: string; timeoutMs?: number }): Notifier {
   const call = async (
-    message: { card: AlertCard; notificationId: string },
+    message: { card: MessageContent; notificationId: string },
     signal: AbortSignal,
   ): Promise<NotifyResult> => {
     const { timeoutMs = 10_000 } = options;
@@ -28,7 +27,8 @@ export function createWebhookNotifier(options: { url: string; timeoutMs?: number
 const maxBodyBytes = 65_536;
 
 /** Names as in our API, and nothing that only makes sense in a chat. */
-function bodyOf({ card, notificationId }: { card: AlertCard; notificationId: string }) {
+function bodyOf({ card, notificationId }: { card: MessageContent; notificationId: string }) {
+  if (card.kind === 'text') return { event: 'notice', notificationId, text: card.text };
   const { alertId, severity, status, title, description, source, namespace, startsAt, resolvedAt } = card;
   return {
     event: 'alert',

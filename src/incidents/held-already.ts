@@ -1,4 +1,4 @@
-import type { ProviderCommand, ProviderState } from '../../incidents/provider.ts';
+import type { ProviderCommand, ProviderState } from './provider.ts';
 
 /**
  * True when the state is what the command wants, so that its failure there

@@ -1,0 +1,194 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { sql } from 'kysely';
+import { audit } from '../alerts/alert-store.ts';
+import type { Db } from '../db/pool.ts';
+import type { Clock } from '../lib/clock.ts';
+import { applyProviderState } from './apply-provider-state.ts';
+import { handleGone } from './gone.ts';
+import { enqueueCommands, lockIncidents } from './incident-store.ts';
+import { pauseMs, pauseProvider, providerPausedUntil } from './provider-pause.ts';
+import type { IncidentProvider, OpenThere, ProviderFailure } from './provider.ts';
+import { wakeSync } from './resume.ts';
+
+/**
+ * Webhooks get lost, come out of order or are switched off. So every open incident
+ * is read at the provider now and then, with those that were resolved here and whose
+ * end the provider did not confirm, and what differs is repaired by `merge.ts`.
+ *
+ * Safe in several processes at once: each claims what it compares by the time of
+ * the last comparison, in the database.
+ */
+export type ReconcileDependencies = {
+  db: Db;
+  provider: IncidentProvider;
+  clock: Clock;
+  /** Between two comparisons of one incident. */
+  everyMs: number;
+  observe: (outcome: 'repaired' | 'gone' | 'failed', detail: string) => void;
+  /** Waits between two reads; a timer when absent. */
+  pause?: (ms: number, signal: AbortSignal) => Promise<void>;
+};
+
+/** Claimed at once; what a process that dies had claimed is compared one period later. */
+const pageSize = 20;
+/** In one run: the rest follows in the next, so that a run always ends soon. */
+const pagesPerRun = 10;
+/** At most so many reads a second: the vendor's limits are unknown, and people's own calls come first. */
+const betweenReadsMs = 100;
+/** An end that the provider did not confirm is looked after for so long. */
+const endedWithinMs = 86_400_000;
+/** Younger than this, what is not found there may only not be found yet. */
+const youngMs = 60_000;
+/** A command that should have been said so long ago has lost its job. */
+const forgottenMs = 120_000;
+
+export async function reconcileIncidents(deps: ReconcileDependencies, signal: AbortSignal): Promise<void> {
+  const { db, clock } = deps;
+  await wakeSync(db, new Date(clock.now().getTime() - forgottenMs));
+  let compared = 0;
+  for (let page = 0; page < pagesPerRun; page += 1) {
+    if (signal.aborted || (await isPaused(deps))) return;
+    const claimed = await claimPage(deps);
+    if (claimed.length === 0) break;
+    for (const [position, incident] of claimed.entries()) {
+      if (compared > 0) await (deps.pause ?? pauseByTimer)(betweenReadsMs, signal);
+      const failure = signal.aborted ? 'stopped' : await compareOne(deps, incident, signal);
+      compared += 1;
+      if (failure === null) continue;
+      await giveBack(deps, claimed.slice(position));
+      if (failure !== 'stopped') deps.observe('failed', `${failure.reason} ${failure.code}`);
+      return;
+    }
+  }
+  if (compared > 0) await closeTwins(deps, signal);
+}
+
+async function pauseByTimer(ms: number, signal: AbortSignal): Promise<void> {
+  await wait(ms, undefined, { signal }).catch(() => undefined);
+}
+
+async function isPaused({ db, provider, clock }: ReconcileDependencies): Promise<boolean> {
+  return (await providerPausedUntil(db, provider.connectionId, clock.now())) !== null;
+}
+
+type Claimed = { id: string; externalId: string; createdAt: Date };
+
+/** The longest not compared first. */
+async function claimPage({ db, provider, clock, everyMs }: ReconcileDependencies): Promise<Claimed[]> {
+  const now = clock.now();
+  const rows = await sql<{ id: string; external_id: string; created_at: Date }>`
+    UPDATE incidents SET compared_at = ${now}
+    WHERE id IN (
+      SELECT id FROM incidents
+      WHERE connection_id = ${provider.connectionId} AND external_kind = ${provider.externalKind}
+        AND external_id IS NOT NULL AND gone_external_id IS DISTINCT FROM external_id
+        AND coalesce(compared_at, created_at) <= ${new Date(now.getTime() - everyMs)}
+        AND (status IN ('open', 'assigned')
+          OR (resolved_at > ${new Date(now.getTime() - endedWithinMs)} AND confirmed_state->>'closed' IS DISTINCT FROM 'true'))
+      ORDER BY coalesce(compared_at, created_at), id LIMIT ${pageSize}
+      FOR UPDATE SKIP LOCKED
+    )
+    RETURNING id, external_id, created_at`.execute(db);
+  return rows.rows.map((row) => ({ id: row.id, externalId: row.external_id, createdAt: row.created_at }));
+}
+
+/** Those were not compared after all: they are the first of the next run. */
+async function giveBack({ db, clock, everyMs }: ReconcileDependencies, claimed: Claimed[]): Promise<void> {
+  const due = new Date(clock.now().getTime() - everyMs);
+  await sql`
+    UPDATE incidents SET compared_at = ${due}
+    WHERE id = ANY(${claimed.map((incident) => incident.id)}::uuid[])`.execute(db);
+}
+
+/** Answers why it could not be read, or null. */
+async function compareOne(
+  deps: ReconcileDependencies,
+  incident: Claimed,
+  signal: AbortSignal,
+): Promise<ProviderFailure | null> {
+  const { db, provider, clock } = deps;
+  const readAt = clock.now();
+  const state = await provider.read({ incidentId: incident.id, externalId: incident.externalId }, signal);
+  const now = clock.now();
+  if (!state.ok) {
+    if (state.reason === 'rate-limited') {
+      await pauseProvider(db, provider.connectionId, new Date(now.getTime() + pauseMs(state)), now);
+    }
+    return state;
+  }
+  if (!state.found) {
+    if (now.getTime() - incident.createdAt.getTime() < youngMs) return null;
+    const outcome = await handleGone(db, incident.id, provider.name, now);
+    if (outcome !== 'known') deps.observe('gone', outcome);
+    return null;
+  }
+  const read = { provider: provider.name, incidentId: incident.id, state, readAt, events: [], repair: true };
+  const { here, there } = await applyProviderState(db, read, now);
+  if (here.length + there.length > 0) deps.observe('repaired', [...here, ...there].join(', '));
+  return null;
+}
+
+/** Opened twice with one mark, after an outcome that nobody knew: the older one is kept, the others are closed. */
+async function closeTwins(deps: ReconcileDependencies, signal: AbortSignal): Promise<void> {
+  const listed = await deps.provider.listOpen?.(signal);
+  if (listed === undefined) return;
+  if (!listed.ok) return deps.observe('failed', `${listed.reason} ${listed.code}`);
+  const byIncident = Map.groupBy(listed.items, (item) => item.incidentId);
+  for (const [incidentId, items] of byIncident) {
+    const externalIds = [...new Set(items.map((item: OpenThere) => item.externalId))];
+    const [kept, ...twins] = externalIds;
+    if (kept !== undefined && twins.length > 0) await keepOne(deps, incidentId, kept, twins);
+  }
+}
+
+async function keepOne(
+  { db, provider, clock, observe }: ReconcileDependencies,
+  incidentId: string,
+  kept: string,
+  twins: string[],
+): Promise<void> {
+  const now = clock.now();
+  const closed = await db.transaction().execute(async (tx) => {
+    const [incident] = await lockIncidents(tx, [incidentId]);
+    if (incident === undefined || incident.connectionId !== provider.connectionId) return 0;
+    // While it is still being opened nobody knows yet which of them is meant.
+    if (incident.externalId === null) return 0;
+    const said = await sql<{ twin: string }>`
+      SELECT payload->>'twin' AS twin FROM incident_commands WHERE incident_id = ${incidentId} AND kind = 'close' AND payload ? 'twin'`.execute(
+      tx,
+    );
+    const known = new Set(said.rows.map((row) => row.twin));
+    const surplus = twins.filter((twin) => !known.has(twin));
+    if (surplus.length === 0) return 0;
+    if (incident.externalId !== kept) {
+      await tx
+        .updateTable('incidents')
+        .set({ external_id: kept, external_url: null, updated_at: now })
+        .where('id', '=', incidentId)
+        .execute();
+    }
+    await audit(tx, [
+      {
+        alertId: null,
+        incidentId,
+        action: 'sync',
+        userId: 'system',
+        door: 'system',
+        details: {
+          provider: provider.name,
+          repaired: { kept, closed: surplus },
+          reason: 'it was opened more than once; the oldest is kept',
+        },
+        at: now,
+      },
+    ]);
+    const note = `Opened twice for the same incident; ${kept} is the one that goes on.`;
+    await enqueueCommands(
+      tx,
+      surplus.map((twin) => ({ incident, command: { kind: 'close', note, twin }, by: 'system' })),
+      now,
+    );
+    return surplus.length;
+  });
+  if (closed > 0) observe('repaired', `${closed} closed that were opened twice`);
+}

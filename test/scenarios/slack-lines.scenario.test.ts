@@ -1,0 +1,168 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { grafanaAlert, grafanaWebhook } from '../fixtures/grafana.ts';
+import { startWorld, type World } from '../support/world.ts';
+
+/** The thread of a card tells what people did: one line for each real transition, and none for anything else. */
+let world: World;
+beforeAll(async () => {
+  world = await startWorld({ settings: { incidents: { autoCreate: [] } } });
+});
+afterAll(() => world.stop());
+
+const channel = '#k8s-healthchecks';
+const card = (title: string, where = channel) => {
+  const found = world.slack.messages(where).filter((one) => one.text.includes(title));
+  expect(found).toHaveLength(1);
+  return found[0];
+};
+const lines = (title: string, where = channel) => card(title, where)?.replies.map((one) => one.text);
+async function post(title: string, more: Record<string, unknown> = {}): Promise<string> {
+  const alert = { title, severity: 'P3', dedupKey: title, ...more };
+  const answer = await world.call('POST', '/api/v1/alerts', alert);
+  await world.drain();
+  return answer.body.results[0].id;
+}
+const put = async (id: string, what: string, body: Record<string, unknown> = {}) => {
+  await world.call('PUT', `/api/v1/alerts/${id}/${what}`, body);
+  await world.drain();
+};
+const click = async (title: string, actionId: string) => {
+  const delivery = await world.slack.click({ channel, ts: card(title)?.ts ?? '', actionId, user: 'ana' });
+  await world.drain();
+  return delivery;
+};
+
+it('has one line for each transition, however often it was asked for', async () => {
+  const id = await post('Latency');
+  expect(lines('Latency')).toEqual([]);
+  const first = await click('Latency', 'alert_acknowledge');
+  await world.slack.repeat(first);
+  await put(id, 'acknowledge');
+  await post('Latency');
+  await world.call('POST', `/api/v1/alerts/${id}/notes`, { text: 'looking' });
+  await put(id, 'assign', { assignedTo: 'jonas@example.com' });
+  await put(id, 'assign', { assignedTo: 'jonas@example.com' });
+  await post('Latency', { status: 'resolved' });
+  expect(lines('Latency')).toEqual([
+    'Acknowledged by ana',
+    'Assigned to jonas@example.com by admin',
+    'Resolved by its source (api)',
+  ]);
+  // Nothing of it was shown in the channel itself.
+  expect(card('Latency')?.replies.filter((one) => one.isBroadcast)).toEqual([]);
+});
+
+it('shows in the channel as well that an alert was escalated, and what happens to a P0', async () => {
+  const id = await post('Growing', { severity: 'P2' });
+  await put(id, 'escalate', { note: 'customers call' });
+  expect(card('Growing')?.replies).toMatchObject([
+    { text: expect.stringMatching(/^Escalated from P2 to P1 by .*: customers call$/), isBroadcast: true },
+  ]);
+  const grave = await post('Down', { severity: 'P0' });
+  await put(grave, 'acknowledge');
+  expect(card('Down', '#alert-critical')?.replies).toMatchObject([
+    { text: expect.stringMatching(/^Acknowledged by /), isBroadcast: true },
+  ]);
+});
+
+it('has no line for what was so before the card was there', async () => {
+  world.slack.fault({ method: 'chat.postMessage', kind: 'rate-limit', retryAfterSeconds: 30 });
+  const answer = await world.call('POST', '/api/v1/alerts', { title: 'Late card', severity: 'P3' });
+  const id: string = answer.body.results[0].id;
+  await world.slack.waitFor(() => world.slack.calls().some((one) => one.status === 429));
+  await world.call('PUT', `/api/v1/alerts/${id}/acknowledge`);
+  await world.advance(31_000);
+  await world.drain();
+  expect(card('Late card')?.text).toMatch(/acknowledged/i);
+  expect(lines('Late card')).toEqual([]);
+  await put(id, 'escalate');
+  expect(lines('Late card')).toHaveLength(1);
+});
+
+it('is found again when its answer was lost, and not said twice', async () => {
+  const id = await post('Lost line');
+  world.slack.fault({
+    method: 'chat.postMessage',
+    kind: 'reset-after-applying',
+    containing: 'Acknowledged by',
+  });
+  await world.call('PUT', `/api/v1/alerts/${id}/acknowledge`);
+  await world.slack.waitFor(() => lines('Lost line')?.length === 1);
+  await expect
+    .poll(async () => (await world.rows(`SELECT 1 FROM notifications WHERE state = 'unknown'`)).length)
+    .toBe(1);
+  await world.advance(4_000);
+  await world.drain();
+  expect(lines('Lost line')).toHaveLength(1);
+  expect(world.slack.calls('conversations.replies')).toHaveLength(1);
+  // One that never arrived is said, once.
+  world.slack.fault({ method: 'chat.postMessage', kind: 'reset', containing: 'Escalated from' });
+  await world.call('PUT', `/api/v1/alerts/${id}/escalate`, {});
+  await expect
+    .poll(async () => (await world.rows(`SELECT 1 FROM notifications WHERE state = 'unknown'`)).length)
+    .toBe(1);
+  await world.advance(4_000);
+  await expect
+    .poll(
+      async () =>
+        (await world.rows(`SELECT 1 FROM notifications WHERE state = 'unknown' AND attempts = 2`)).length,
+    )
+    .toBe(1);
+  await world.advance(4_000);
+  await world.drain();
+  expect(lines('Lost line')).toEqual([
+    expect.stringMatching(/^Acknowledged/),
+    expect.stringMatching(/^Escalated/),
+  ]);
+});
+
+describe('a click on a message whose answer was lost', () => {
+  it('makes the message known, and nothing is posted again', async () => {
+    world.slack.fault({ method: 'chat.postMessage', kind: 'reset-after-applying', containing: 'Orphan' });
+    await world.call('POST', '/api/v1/alerts', { title: 'Orphan', severity: 'P3' });
+    await world.slack.waitFor(() => world.slack.messages(channel).some((one) => one.text.includes('Orphan')));
+    await expect
+      .poll(async () => (await world.rows(`SELECT 1 FROM notifications WHERE state = 'unknown'`)).length)
+      .toBe(1);
+    const looks = world.slack.calls('conversations.history').length;
+    await click('Orphan', 'alert_acknowledge');
+    expect(card('Orphan')?.text).toMatch(/acknowledged/i);
+    expect(world.slack.calls('conversations.history')).toHaveLength(looks);
+  });
+});
+
+it('is not said any more when it is no news: the card says it', async () => {
+  const id = await post('Slow day');
+  world.slack.fault({ method: 'chat.postMessage', kind: 'rate-limit', retryAfterSeconds: 660, times: 1 });
+  await world.call('PUT', `/api/v1/alerts/${id}/acknowledge`);
+  await world.slack.waitFor(() => /acknowledged/i.test(card('Slow day')?.text ?? ''));
+  await expect.poll(async () => world.slack.calls().at(-1)?.status).toBe(429);
+  await world.advance(700_000);
+  await world.drain();
+  expect(lines('Slow day')).toEqual([]);
+  expect(
+    await world.rows(`SELECT state FROM notifications WHERE alert_id = $1 AND purpose LIKE 'line:%'`, [id]),
+  ).toEqual([{ state: 'superseded' }]);
+});
+
+it('tells the end of a shared message once, not of each alert on it', async () => {
+  const broken = (n: number, status: 'firing' | 'resolved') =>
+    grafanaAlert({
+      name: 'DatasourceError',
+      fingerprint: `ds-${n}`,
+      severity: 'warning',
+      status,
+      labels: { datasource_uid: 'prom', rulename: `Rule ${n}` },
+      ...(status === 'resolved' && { endsAt: new Date().toISOString() }),
+    });
+  const send = async (alerts: ReturnType<typeof broken>[]) => {
+    const answer = await world.call('POST', '/api/v1/webhooks/grafana', grafanaWebhook(alerts));
+    expect(answer.status).toBe(200);
+    await world.drain();
+  };
+  await send([broken(1, 'firing'), broken(2, 'firing'), broken(3, 'firing')]);
+  await send([broken(1, 'resolved')]);
+  expect(lines('Data source')).toEqual([]);
+  await send([broken(2, 'resolved'), broken(3, 'resolved')]);
+  expect(lines('Data source')).toEqual(['Resolved by its source (grafana)']);
+});
