@@ -5,6 +5,13 @@ export type Point = { at: number; value: number };
 const forgetSeenMs = 60_000;
 const mostPoints = 2_000;
 
+export type SavedHistory = {
+  seen: [key: string, first: number, last: number][];
+  series: [key: string, keepMs: number, points: [at: number, value: number][]][];
+};
+
+const mostSaved = 20_000;
+
 /**
  * What objects do not say of themselves and only shows over time: since when a
  * state without a timestamp lasts, how counters grew, what was measured. Lives in
@@ -80,6 +87,22 @@ export class History {
       if (first < 0 && at - (series.points.at(-1)?.at ?? 0) > 2 * series.keepMs) this.#series.delete(key);
       else if (first > 1) series.points.splice(0, first - 1);
     }
+  }
+
+  /** What is worth keeping over a restart: all but measured use, of which there is much and soon more. */
+  save(): SavedHistory {
+    const kept = [...this.#series].filter(([key]) => !/^(?:cpu|memory)\//.test(key)).slice(0, mostSaved);
+    return {
+      seen: [...this.#seen].slice(0, mostSaved).map(([key, { first, last }]) => [key, first, last]),
+      series: kept.map(([key, { points, keepMs }]) => [key, keepMs, points.map(({ at, value }) => [at, value])]),
+    };
+  }
+
+  /** Takes back what was saved; anything else than that is left out. */
+  restore(saved: Partial<SavedHistory>): void {
+    for (const [key, first, last] of saved.seen ?? []) this.#seen.set(key, { first, last });
+    for (const [key, keepMs, points] of saved.series ?? [])
+      this.#series.set(key, { points: points.map(([at, value]) => ({ at, value })), keepMs });
   }
 
   get size(): number {

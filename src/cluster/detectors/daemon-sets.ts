@@ -1,5 +1,6 @@
 import { type Condition, condition, layers, refOf, subjectOf } from '../condition.ts';
 import { fields, isTerminating, number } from '../fields.ts';
+import type { Stage } from '../rules.ts';
 import { isIgnored, isNetworkPlugin, type Scene } from '../scene.ts';
 import { workloadStatus } from '../workload-status.ts';
 import { explainedBy, whatIsWrong } from './deployments.ts';
@@ -59,13 +60,13 @@ export function detectDaemonSets(scene: Scene): Condition[] {
         ({ facts, pod }) => !facts.wasReady && now.getTime() - Date.parse(pod.metadata.creationTimestamp ?? '') < 120_000,
       );
     if (isStarting) return found;
-    if (state.rolling && state.failing.length === 0) return found;
     const rule = !isNetwork ? 'daemon-set.partial' : isMost ? 'network-plugin.most' : 'network-plugin.partial';
     found.push(
       ...condition(rules, {
         rule,
         reason: 'PodsMissing',
         subject,
+        stages: state.rolling && state.failing.length === 0 ? later(rules[rule].stages) : rules[rule].stages,
         since: history.seen(`missing/${ref}`, now),
         title: `${nameOf(subject)}: ${unexcused} of ${desired} pods missing`,
         description: whatIsWrong(state, ''),
@@ -77,4 +78,11 @@ export function detectDaemonSets(scene: Scene): Condition[] {
     );
     return found;
   });
+}
+
+/** Guard G2: a rollout takes one pod after the other. One that stands still is trouble all the same. */
+const rolloutSeconds = 600;
+
+function later(stages: Stage[]): Stage[] {
+  return stages.map((stage) => ({ ...stage, afterSeconds: stage.afterSeconds + rolloutSeconds }));
 }
