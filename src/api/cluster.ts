@@ -10,7 +10,13 @@ import type { ClusterView } from '../cluster/cluster-view.ts';
 import { recentSnapshots } from '../cluster/snapshot-store.ts';
 import { type CursorPosition, decodeCursor } from '../db/page.ts';
 import { requireRight } from './auth.ts';
-import { ClusterEventQuery, ClusterEvents, ClusterHealth, ClusterPodQuery, ClusterPods } from './contract/cluster.ts';
+import {
+  ClusterEventQuery,
+  ClusterEvents,
+  ClusterHealth,
+  ClusterPodQuery,
+  ClusterPods,
+} from './contract/cluster.ts';
 import { Problem } from './contract/common.ts';
 import { ProblemError } from './problem.ts';
 import type { ApiServices } from './services.ts';
@@ -87,7 +93,12 @@ export function clusterRoutes(
         const { limit, cursor, unhealthy, ...filter } = request.query;
         const page = { limit, after: position(cursor) };
         const alerts = await openClusterAlerts(services.db, name);
-        const { items, nextCursor } = clusterPods(view, alerts, { ...filter, unhealthy: unhealthy === 'true' }, page);
+        const { items, nextCursor } = clusterPods(
+          view,
+          alerts,
+          { ...filter, unhealthy: unhealthy === 'true' },
+          page,
+        );
         return {
           items: items.map((pod) => ({
             ...pod,

@@ -65,7 +65,12 @@ function alertsByEntity(alerts: readonly OpenAlert[]): Map<string, OpenAlert[]> 
   return found;
 }
 
-export type ResourceAge = { resource: string; state: Freshness['state']; heardAt: Date | null; ageSeconds: number | null };
+export type ResourceAge = {
+  resource: string;
+  state: Freshness['state'];
+  heardAt: Date | null;
+  ageSeconds: number | null;
+};
 
 /** What the pages show the age of. */
 const shownResources = [
@@ -81,7 +86,11 @@ const shownResources = [
   'pods.metrics.k8s.io',
 ] as const;
 
-export function resourceAges(view: ClusterView, now: Date, resources: readonly string[] = shownResources): ResourceAge[] {
+export function resourceAges(
+  view: ClusterView,
+  now: Date,
+  resources: readonly string[] = shownResources,
+): ResourceAge[] {
   return resources.map((resource) => {
     const { state, heardAt } = view.freshness(resource);
     const ageMs = heardAt === null ? null : Math.max(0, now.getTime() - heardAt.getTime());
@@ -97,7 +106,13 @@ export function clusterHealth(view: ClusterView, alerts: readonly OpenAlert[], n
     .every(({ state }) => state === 'streaming');
   const counts: Record<Severity, number> = { P0: 0, P1: 0, P2: 0, P3: 0, P4: 0 };
   for (const { severity } of alerts) counts[severity] += 1;
-  const status = !isKnown ? 'unknown' : counts.P0 > 0 ? 'down' : counts.P1 + counts.P2 > 0 ? 'degraded' : 'ok';
+  const status = !isKnown
+    ? 'unknown'
+    : counts.P0 > 0
+      ? 'down'
+      : counts.P1 + counts.P2 > 0
+        ? 'degraded'
+        : 'ok';
   const metrics = new Map(view.list('nodes.metrics.k8s.io').map((one) => [one.metadata.name, one]));
   const nodes = view.list('nodes').map((node) => {
     const ready = statusCondition(node, 'Ready');
@@ -140,7 +155,8 @@ export function clusterPods(
     .map((pod) => ({ pod, key: `${pod.metadata.namespace ?? ''}/${pod.metadata.name}` }))
     .filter(({ pod, key }) => {
       const facts = podFacts(pod);
-      if (filter.namespace !== undefined && !filter.namespace.includes(pod.metadata.namespace ?? '')) return false;
+      if (filter.namespace !== undefined && !filter.namespace.includes(pod.metadata.namespace ?? ''))
+        return false;
       if (filter.phase !== undefined && !filter.phase.includes(facts.phase)) return false;
       if (filter.node !== undefined && !filter.node.includes(facts.node ?? '')) return false;
       if (filter.unhealthy === true && (facts.isReady || facts.phase === 'Succeeded')) return false;
@@ -152,11 +168,18 @@ export function clusterPods(
     .toSorted((a, b) => (a.key < b.key ? -1 : 1))
     .slice(0, page.limit + 1);
   const events = Map.groupBy(
-    wanted.length === 0 ? [] : view.list('events').filter((one) => aboutPod(one)).map(readEvent),
+    wanted.length === 0
+      ? []
+      : view
+          .list('events')
+          .filter((one) => aboutPod(one))
+          .map(readEvent),
     ({ about }) => refOf(about),
   );
   const metrics = new Map(
-    view.list('pods.metrics.k8s.io').map((one) => [`${one.metadata.namespace ?? ''}/${one.metadata.name}`, one]),
+    view
+      .list('pods.metrics.k8s.io')
+      .map((one) => [`${one.metadata.namespace ?? ''}/${one.metadata.name}`, one]),
   );
   return toPage(
     wanted,
@@ -195,15 +218,19 @@ function podItem(
       readQuantity(fields(fields(one['resources'])['limits'])[resource]),
     );
     // One container without a limit can take all.
-    return limits.length === 0 || limits.includes(null) ? null : limits.reduce<number>((sum, one) => sum + (one ?? 0), 0);
+    return limits.length === 0 || limits.includes(null)
+      ? null
+      : limits.reduce<number>((sum, one) => sum + (one ?? 0), 0);
   };
-  const waiting = facts.containers.find((one) => one.waiting !== null && one.waiting.reason !== '')?.waiting?.reason;
+  const waiting = facts.containers.find((one) => one.waiting !== null && one.waiting.reason !== '')?.waiting
+    ?.reason;
   return {
     namespace: pod.metadata.namespace ?? '',
     name: pod.metadata.name,
     workload: workload.kind === 'Pod' ? null : { kind: workload.kind, name: workload.name },
     phase: facts.terminating ? 'Terminating' : facts.phase,
-    reason: waiting ?? (facts.reason === '' ? (facts.isReady ? '' : (facts.ready?.reason ?? '')) : facts.reason),
+    reason:
+      waiting ?? (facts.reason === '' ? (facts.isReady ? '' : (facts.ready?.reason ?? '')) : facts.reason),
     ready: facts.isReady,
     restarts: facts.containers.reduce((sum, { restarts }) => sum + restarts, 0),
     node: facts.node,
@@ -227,7 +254,8 @@ function stateChanges(pod: KubeObject): { at: Date; what: string }[] {
   }));
   for (const { name, terminated, last } of podFacts(pod).containers) {
     for (const end of [terminated, last])
-      if (end !== null) changes.push({ at: end.finishedAt, what: `${name} ended with ${end.exitCode} (${end.reason})` });
+      if (end !== null)
+        changes.push({ at: end.finishedAt, what: `${name} ended with ${end.exitCode} (${end.reason})` });
   }
   return changes
     .filter((change): change is { at: Date; what: string } => change.at !== null)
@@ -277,7 +305,9 @@ export function clusterEvents(
     .toSorted(newestFirst);
   const { after } = page;
   const start =
-    after === null ? 0 : items.findIndex((item) => newestFirst(item, { at: new Date(after.key), id: after.id }) > 0);
+    after === null
+      ? 0
+      : items.findIndex((item) => newestFirst(item, { at: new Date(after.key), id: after.id }) > 0);
   return toPage(
     start < 0 ? [] : items.slice(start, start + page.limit + 1),
     page.limit,

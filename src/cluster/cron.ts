@@ -36,7 +36,8 @@ export function parseCron(schedule: string): Cron | null {
   const days = parseField(day, 1, 31, []);
   const months = parseField(month, 1, 12, monthNames);
   const weekdays = parseField(weekday, 0, 7, dayNames);
-  if (minutes === null || hours === null || days === null || months === null || weekdays === null) return null;
+  if (minutes === null || hours === null || days === null || months === null || weekdays === null)
+    return null;
   if (weekdays.has(7)) weekdays.add(0);
   return { minutes, hours, days, months, weekdays, eitherDay: !/^[*?]/.test(day) && !/^[*?]/.test(weekday) };
 }

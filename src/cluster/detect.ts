@@ -63,7 +63,11 @@ export const detectors: readonly Detector[] = [
   { name: 'certificates', needs: ['ingresses.networking.k8s.io'], run: detectCertificates },
   { name: 'volumes', needs: ['persistentvolumeclaims', 'pods'], run: detectVolumes },
   { name: 'autoscalers', needs: ['horizontalpodautoscalers.autoscaling'], run: detectAutoscalers },
-  { name: 'disruption-budgets', needs: ['poddisruptionbudgets.policy', 'pods'], run: detectDisruptionBudgets },
+  {
+    name: 'disruption-budgets',
+    needs: ['poddisruptionbudgets.policy', 'pods'],
+    run: detectDisruptionBudgets,
+  },
   { name: 'quotas', needs: ['resourcequotas'], run: detectQuotas },
   { name: 'api-server', needs: [], run: detectApiServer },
   { name: 'leases', needs: ['leases.coordination.k8s.io'], run: detectLeases },
@@ -79,7 +83,11 @@ export const detectors: readonly Detector[] = [
   { name: 'dns-probe', needs: [], run: detectDnsProbe },
   { name: 'network-plugin', needs: ['events', 'pods', 'nodes'], run: detectNetworkPlugin },
   { name: 'events', needs: ['events'], run: detectEvents },
-  { name: 'node-usage', needs: ['nodes.metrics.k8s.io', 'pods.metrics.k8s.io', 'nodes', 'pods'], run: detectUsage },
+  {
+    name: 'node-usage',
+    needs: ['nodes.metrics.k8s.io', 'pods.metrics.k8s.io', 'nodes', 'pods'],
+    run: detectUsage,
+  },
   { name: 'capacity', needs: ['nodes', 'pods'], run: detectCapacity },
   { name: 'config-changes', needs: ['configmaps'], run: detectConfigChanges },
   { name: 'secret-rotation', needs: ['secrets'], run: detectSecretRotation },
@@ -121,7 +129,10 @@ export function detect(
   const forbidden: Detection['forbidden'] = [];
   const stale = new Map<string, Date | null>();
   for (const detector of detectors) {
-    const states = detector.needs.map((resource) => ({ resource, health: healthOf(scene, resource, ourNow) }));
+    const states = detector.needs.map((resource) => ({
+      resource,
+      health: healthOf(scene, resource, ourNow),
+    }));
     for (const { resource, health } of states)
       if (health === 'stale') stale.set(resource, scene.view.freshness(resource).heardAt);
     const refused = states.filter(({ health }) => health === 'forbidden').map(({ resource }) => resource);
@@ -146,7 +157,11 @@ export function detect(
   return { conditions, evaluated, forbidden, stale: [...stale.keys()].toSorted() };
 }
 
-function healthOf(scene: Scene, resource: Resource, ourNow: Date): 'fresh' | 'stale' | 'forbidden' | 'absent' {
+function healthOf(
+  scene: Scene,
+  resource: Resource,
+  ourNow: Date,
+): 'fresh' | 'stale' | 'forbidden' | 'absent' {
   const { state, heardAt } = scene.view.freshness(resource);
   switch (state) {
     case 'streaming':

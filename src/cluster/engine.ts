@@ -150,7 +150,8 @@ function note(
     });
     return;
   }
-  if (known.absentSince !== null && known.state === 'firing') known.flips = [...recent(known.flips, now), now];
+  if (known.absentSince !== null && known.state === 'firing')
+    known.flips = [...recent(known.flips, now), now];
   known.absentSince = null;
   known.condition = condition;
   known.since = since ?? known.since;
@@ -287,11 +288,15 @@ function explains(other: Finding, finding: Finding, severity: Severity): boolean
   const isActive =
     other.state === 'firing' ||
     (other.state === 'suppressed' && other.suppressedBy !== finding.key) ||
-    (isNode && other.state === 'pending' && other.absentSince === null && other.condition.rule.startsWith('node.not-ready'));
+    (isNode &&
+      other.state === 'pending' &&
+      other.absentSince === null &&
+      other.condition.rule.startsWith('node.not-ready'));
   if (!isActive) return false;
   const isSame = refOf(other.condition.subject) === refOf(finding.condition.subject);
   // Of a workload's own findings, what it fails for and that it fails, one is enough.
-  const isPair = isSame && near !== far && other.state === 'firing' && near >= layers.pods && far >= layers.pods;
+  const isPair =
+    isSame && near !== far && other.state === 'firing' && near >= layers.pods && far >= layers.pods;
   if (near >= far && !isPair) return false;
   if (isNode) return severity !== 'P0';
   const weight = other.severity ?? other.condition.stages.at(-1)?.severity ?? 'P4';
@@ -341,7 +346,10 @@ function shapeOf(finding: Finding, secondaries: readonly Finding[]): string {
     finding.flapping,
     finding.condition.pods.slice(0, 20),
     finding.condition.pods.length,
-    secondaries.map(({ key }) => key).toSorted().slice(0, 50),
+    secondaries
+      .map(({ key }) => key)
+      .toSorted()
+      .slice(0, 50),
   ]);
 }
 
@@ -392,7 +400,8 @@ function nextDue(findings: ReadonlyMap<string, Finding>, now: Date, rules: Rules
     if (finding.absentSince !== null)
       consider(finding.absentSince.getTime() + (finding.flapping ? flappingHoldMs : holdDownMs));
     if (finding.releasedAt !== null) consider(finding.releasedAt.getTime() + releaseMs);
-    for (const { afterSeconds } of finding.condition.stages) consider(finding.since.getTime() + afterSeconds * 1_000);
+    for (const { afterSeconds } of finding.condition.stages)
+      consider(finding.since.getTime() + afterSeconds * 1_000);
     if (finding.state === 'digested')
       consider(now.getTime() + (rules['watcher.digest'].stages[0]?.afterSeconds ?? 0) * 1_000);
   }

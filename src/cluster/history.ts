@@ -73,7 +73,8 @@ export class History {
     const points = this.#series.get(key)?.points ?? [];
     const last = points.at(-1);
     if (last === undefined) return 0;
-    const base = points.findLast((point) => point.at <= since.getTime())?.value ?? before ?? points[0]?.value ?? 0;
+    const base =
+      points.findLast((point) => point.at <= since.getTime())?.value ?? before ?? points[0]?.value ?? 0;
     return Math.max(0, last.value - base);
   }
 
@@ -94,7 +95,11 @@ export class History {
     const kept = [...this.#series].filter(([key]) => !/^(?:cpu|memory)\//.test(key)).slice(0, mostSaved);
     return {
       seen: [...this.#seen].slice(0, mostSaved).map(([key, { first, last }]) => [key, first, last]),
-      series: kept.map(([key, { points, keepMs }]) => [key, keepMs, points.map(({ at, value }) => [at, value])]),
+      series: kept.map(([key, { points, keepMs }]) => [
+        key,
+        keepMs,
+        points.map(({ at, value }) => [at, value]),
+      ]),
     };
   }
 

@@ -44,7 +44,9 @@ export async function saveMemory(
   after: Memory,
   options: { now: Date; history: SavedHistory | null },
 ): Promise<void> {
-  const changed = [...after.findings.values()].filter((finding) => isChanged(before.findings.get(finding.key), finding));
+  const changed = [...after.findings.values()].filter((finding) =>
+    isChanged(before.findings.get(finding.key), finding),
+  );
   const gone = [...before.findings.keys()].filter((key) => !after.findings.has(key));
   const isSame =
     changed.length === 0 &&
@@ -59,9 +61,13 @@ export async function saveMemory(
       INSERT INTO cluster_watch (cluster, started_at, baselined, history, updated_at)
       VALUES (${cluster}, ${after.startedAt ?? now}, ${[...after.baselined]}, ${JSON.stringify(history ?? {})}::jsonb, ${now})
       ON CONFLICT (cluster) DO UPDATE SET baselined = EXCLUDED.baselined, updated_at = EXCLUDED.updated_at,
-        history = CASE WHEN ${history === null} THEN cluster_watch.history ELSE EXCLUDED.history END`.execute(tx);
+        history = CASE WHEN ${history === null} THEN cluster_watch.history ELSE EXCLUDED.history END`.execute(
+      tx,
+    );
     if (gone.length > 0)
-      await sql`DELETE FROM cluster_conditions WHERE cluster = ${cluster} AND key = ANY(${gone}::text[])`.execute(tx);
+      await sql`DELETE FROM cluster_conditions WHERE cluster = ${cluster} AND key = ANY(${gone}::text[])`.execute(
+        tx,
+      );
     if (changed.length === 0) return;
     const rows = toStorableJson(
       changed.map((finding) => ({
@@ -96,7 +102,8 @@ function essence({ condition, ...finding }: Finding): string {
 
 function readFinding(stored: unknown): Finding {
   const finding = stored as Finding & { condition: Finding['condition'] };
-  const date = (value: unknown): Date | null => (value === null || value === undefined ? null : new Date(value as string));
+  const date = (value: unknown): Date | null =>
+    value === null || value === undefined ? null : new Date(value as string);
   return {
     ...finding,
     since: date(finding.since) ?? new Date(0),

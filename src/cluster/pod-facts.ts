@@ -1,5 +1,15 @@
 import type { KubeObject } from './cluster-view.ts';
-import { type Fields, fields, isTerminating, list, number, statusCondition, type StatusCondition, text, time } from './fields.ts';
+import {
+  type Fields,
+  fields,
+  isTerminating,
+  list,
+  number,
+  statusCondition,
+  type StatusCondition,
+  text,
+  time,
+} from './fields.ts';
 
 /** One container's state, whichever of the three lists it stands in. */
 export type ContainerFacts = {
@@ -176,7 +186,8 @@ export function failingReason(facts: PodFacts): string | null {
     if (!facts.isReady && ended !== null && isFailure(ended) && container.kind !== 'init')
       return ended.reason === '' ? 'Error' : ended.reason;
   }
-  if (facts.scheduled?.status === 'False' && facts.scheduled.reason === 'Unschedulable') return 'Unschedulable';
+  if (facts.scheduled?.status === 'False' && facts.scheduled.reason === 'Unschedulable')
+    return 'Unschedulable';
   return null;
 }
 

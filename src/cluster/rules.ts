@@ -32,13 +32,10 @@ export const defaultRules = {
     restarts: 3,
     windowSeconds: 600,
   }),
-  'pod.crash-loop.one': rule(
-    'one pod of several crashes again and again; numbers as in pod.crash-loop',
-    [
-      [60, 'P3'],
-      [300, 'P2'],
-    ],
-  ),
+  'pod.crash-loop.one': rule('one pod of several crashes again and again; numbers as in pod.crash-loop', [
+    [60, 'P3'],
+    [300, 'P2'],
+  ]),
   'pod.crash-loop.all': rule('every pod of a workload crashes; numbers as in pod.crash-loop', [[60, 'P1']]),
   'pod.image-pull': rule('an image cannot be pulled; the workload still has available pods', [[120, 'P3']]),
   'pod.image-pull.none-available': rule('an image cannot be pulled, and no pod is available', [[120, 'P2']]),
@@ -82,7 +79,10 @@ export const defaultRules = {
   'node.pressure': rule('memory, disk or processes of a node run out', [[120, 'P2']]),
   'node.network-unavailable': rule('the network of a node is not set up', [[30, 'P1']]),
   'node.cordoned': rule('a node is kept from scheduling for long', [[86_400, 'P3']]),
-  'node.flapping': rule('a node goes in and out of readiness', [[0, 'P2']], { changes: 2, windowSeconds: 900 }),
+  'node.flapping': rule('a node goes in and out of readiness', [[0, 'P2']], {
+    changes: 2,
+    windowSeconds: 900,
+  }),
   'node.pods': rule('a node runs nearly as many pods as it may', [[900, 'P3']], { percent: 95 }),
   'node.cpu': rule(
     'CPU of a node, of what is allocatable',
@@ -93,7 +93,9 @@ export const defaultRules = {
     { percent: 80, meanSeconds: 300 },
   ),
   'node.memory': rule('memory of a node, of what is allocatable', [[180, 'P2']], { percent: 90 }),
-  'node.version-skew': rule('kubelet and API server are too many versions apart', [[900, 'P4']], { minors: 3 }),
+  'node.version-skew': rule('kubelet and API server are too many versions apart', [[900, 'P4']], {
+    minors: 3,
+  }),
   'workload.none-available': rule('a Deployment or StatefulSet without an available pod', [[30, 'P1']]),
   'workload.platform-down': rule('cluster DNS or the ingress controller has no available pod', [[20, 'P0']]),
   'workload.below-minimum': rule('fewer pods available than the workload allows', [[300, 'P2']]),
@@ -126,8 +128,12 @@ export const defaultRules = {
   'quota.nearly-full': rule('a quota is nearly used up', [[300, 'P4']], { percent: 90 }),
   'quota.full': rule('a quota is used up', [[300, 'P3']]),
   'service.no-endpoints': rule('a Service has no ready endpoint', [[30, 'P2']], { ageSeconds: 120 }),
-  'service.no-endpoints.used': rule('a Service that an Ingress or an API uses has no ready endpoint', [[30, 'P1']]),
-  'service.few-endpoints': rule('half of the endpoints of a Service are gone', [[300, 'P2']], { percent: 50 }),
+  'service.no-endpoints.used': rule('a Service that an Ingress or an API uses has no ready endpoint', [
+    [30, 'P1'],
+  ]),
+  'service.few-endpoints': rule('half of the endpoints of a Service are gone', [[300, 'P2']], {
+    percent: 50,
+  }),
   'service.load-balancer-pending': rule('a load balancer gets no address', [[600, 'P2']]),
   'ingress.backend-missing': rule('an Ingress leads to a Service or port that does not exist', [[60, 'P2']]),
   'ingress.backend-missing.all': rule('every path of a host leads nowhere', [[30, 'P1']]),
@@ -161,15 +167,23 @@ export const defaultRules = {
   'certificate.expired': rule('an expired certificate that no Ingress uses', [[0, 'P3']]),
   'certificate.expired.used': rule('an expired certificate of an Ingress', [[0, 'P1']]),
   'certificate.expires.soon': rule('a certificate expires within days', [[0, 'P1']], { days: 2, percent: 5 }),
-  'certificate.expires.week': rule('a certificate expires within a week', [[0, 'P2']], { days: 7, percent: 10 }),
-  'certificate.expires.weeks': rule('a certificate expires within weeks', [[0, 'P3']], { days: 21, percent: 20 }),
+  'certificate.expires.week': rule('a certificate expires within a week', [[0, 'P2']], {
+    days: 7,
+    percent: 10,
+  }),
+  'certificate.expires.weeks': rule('a certificate expires within weeks', [[0, 'P3']], {
+    days: 21,
+    percent: 20,
+  }),
   'certificate.not-yet-valid': rule('a certificate of the future', [[300, 'P3']]),
   'certificate.host': rule('a certificate for other hosts', [[60, 'P2']]),
   'certificate.secret': rule('the Secret of a certificate is missing or no certificate', [[600, 'P2']]),
   'certificate.self-signed': rule('a self-signed certificate', [[600, 'P3']]),
   'container.cpu': rule('CPU of a container, of its limit', [[0, 'P3']], { percent: 80, meanSeconds: 300 }),
   'container.memory': rule('memory of a container, of its limit', [[180, 'P2']], { percent: 90 }),
-  'container.memory.growing': rule('memory of a container, of its limit, for long', [[900, 'P4']], { percent: 80 }),
+  'container.memory.growing': rule('memory of a container, of its limit, for long', [[900, 'P4']], {
+    percent: 80,
+  }),
   'capacity.requests': rule('what pods request would not fit without the largest node', [[600, 'P3']]),
   'capacity.trend': rule('at this pace memory is full within hours', [[600, 'P3']], {
     withinSeconds: 14_400,

@@ -32,7 +32,14 @@ export type CertificateFacts = {
   /** The Secret, or the host that served it. */
   name: string;
   /** Leaf first. */
-  chain: { subject: string; issuer: string; notBefore: Date; notAfter: Date; hosts: string[]; isCa: boolean }[];
+  chain: {
+    subject: string;
+    issuer: string;
+    notBefore: Date;
+    notAfter: Date;
+    hosts: string[];
+    isCa: boolean;
+  }[];
 };
 
 /** One look at the cluster: what detectors read. */
@@ -141,7 +148,8 @@ export function readEvent(object: KubeObject): ClusterEvent {
   const about = fields(object['involvedObject'] ?? object['regarding']);
   const created = time(object.metadata.creationTimestamp);
   const first = time(object['firstTimestamp']) ?? time(object['eventTime']) ?? created;
-  const at = time(series['lastObservedTime']) ?? time(object['lastTimestamp']) ?? time(object['eventTime']) ?? first;
+  const at =
+    time(series['lastObservedTime']) ?? time(object['lastTimestamp']) ?? time(object['eventTime']) ?? first;
   return {
     object,
     type: text(object['type']) ?? 'Normal',

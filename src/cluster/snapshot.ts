@@ -66,7 +66,8 @@ export function takeSnapshot(view: ClusterView): Snapshot {
     const namespace = of(object);
     const status = fields(object.status);
     namespace.workloads += 1;
-    namespace.complete += number(status['numberReady'], 0) >= number(status['desiredNumberScheduled'], 0) ? 1 : 0;
+    namespace.complete +=
+      number(status['numberReady'], 0) >= number(status['desiredNumberScheduled'], 0) ? 1 : 0;
   }
   return {
     nodes: nodes.length,

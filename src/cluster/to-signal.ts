@@ -48,7 +48,13 @@ export function firingSignal(
       ...annotate('restarts', details.restarts),
       ...annotate('events', details.events),
       ...annotate('logs', logs),
-      ...annotate('secondaries', secondaries.map(({ key }) => key).slice(0, mostListed).join(', ')),
+      ...annotate(
+        'secondaries',
+        secondaries
+          .map(({ key }) => key)
+          .slice(0, mostListed)
+          .join(', '),
+      ),
     },
     values: condition.pods.length > 0 ? { pods: condition.pods.length } : null,
     startsAt: startOf(finding),
@@ -105,7 +111,9 @@ function signalOf(finding: Finding, cluster: string): AlertSignal {
       kind: condition.subject.kind,
       [labelOfKind(condition.subject.kind)]: condition.subject.name,
       ...(condition.nodes.length === 1 && node !== undefined ? { node } : {}),
-      ...(condition.pods.length === 1 && pod !== undefined && condition.subject.kind !== 'Node' ? { pod } : {}),
+      ...(condition.pods.length === 1 && pod !== undefined && condition.subject.kind !== 'Node'
+        ? { pod }
+        : {}),
     },
     annotations: {},
     links: [],
@@ -143,20 +151,32 @@ function detailsOf(finding: Finding, view: ClusterView) {
           .map((name) => view.get('pods', namespace, name))
           .filter((pod): pod is KubeObject => pod !== undefined);
   const [first] = pods;
-  const owners = first === undefined ? '' : [`Pod/${first.metadata.name}`, ...ownerChain(view, first).map((one) => `${one.kind}/${one.name}`)].join(' -> ');
+  const owners =
+    first === undefined
+      ? ''
+      : [
+          `Pod/${first.metadata.name}`,
+          ...ownerChain(view, first).map((one) => `${one.kind}/${one.name}`),
+        ].join(' -> ');
   const restarts = pods
     .map((pod) => ({ name: pod.metadata.name, times: restartsOf(pod) }))
     .filter(({ times }) => times > 0)
     .map(({ name, times }) => `${name}: ${times}`)
     .join(', ');
-  const about = new Set([refOf(condition.subject), ...pods.map((pod) => `Pod/${namespace ?? '-'}/${pod.metadata.name}`)]);
+  const about = new Set([
+    refOf(condition.subject),
+    ...pods.map((pod) => `Pod/${namespace ?? '-'}/${pod.metadata.name}`),
+  ]);
   const events = view
     .list('events')
     .map(readEvent)
     .filter((event) => about.has(refOf(event.about)))
     .toSorted((a, b) => b.at.getTime() - a.at.getTime())
     .slice(0, mostEvents)
-    .map((event) => `${event.at.toISOString()} ${event.type} ${event.reason} (${event.count}x): ${event.message.trim().slice(0, 300)}`)
+    .map(
+      (event) =>
+        `${event.at.toISOString()} ${event.type} ${event.reason} (${event.count}x): ${event.message.trim().slice(0, 300)}`,
+    )
     .join('\n');
   return { owners, restarts, events };
 }

@@ -95,7 +95,10 @@ export class ClusterWatcher {
           this.#trouble('a look at the cluster failed', error);
           return null;
         });
-        const restMs = Math.min(longestRestMs, Math.max(debounceMs, (performance.now() - startedAt) * restFactor));
+        const restMs = Math.min(
+          longestRestMs,
+          Math.max(debounceMs, (performance.now() - startedAt) * restFactor),
+        );
         await pause(restMs, signal);
         if (isDirty || signal.aborted) continue;
         const dueMs = nextDueAt === null ? tickMs : nextDueAt.getTime() - this.#serverNow().getTime();
@@ -113,7 +116,9 @@ export class ClusterWatcher {
       }
     } finally {
       stopListening();
-      await this.#saveHistory().catch((error: unknown) => this.#trouble('the history could not be kept', error));
+      await this.#saveHistory().catch((error: unknown) =>
+        this.#trouble('the history could not be kept', error),
+      );
       this.#memory = null;
     }
   }

@@ -53,7 +53,9 @@ function readStatus(scene: Scene, workload: Subject, ref: EntityRef): WorkloadSt
       available = number(status['numberAvailable']) ?? number(status['numberReady'], 0);
     }
   }
-  const failing = [...new Set(unready.map(({ facts }) => failingReason(facts)).filter((reason) => reason !== null))];
+  const failing = [
+    ...new Set(unready.map(({ facts }) => failingReason(facts)).filter((reason) => reason !== null)),
+  ];
   const rolling = object !== undefined && isRolling(workload.kind, object);
   const grace = inGrace(scene, ref, object, { pods, unready, failing, desired, rolling });
   return { object, desired, available, unready, failing: failing.toSorted(), rolling, grace };

@@ -78,7 +78,9 @@ export class Leadership {
       await client.query(
         `SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '3', false)`,
       );
-      const { rows } = await client.query<{ held: boolean }>('SELECT pg_try_advisory_lock($1) AS held', [this.#lock]);
+      const { rows } = await client.query<{ held: boolean }>('SELECT pg_try_advisory_lock($1) AS held', [
+        this.#lock,
+      ]);
       if (rows[0]?.held !== true || stopping.aborted) return;
       this.#leading = true;
       const signal = AbortSignal.any([stopping, lost.signal]);

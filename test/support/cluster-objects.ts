@@ -43,10 +43,17 @@ export function owner(kind: string, name: string) {
 }
 
 /** A pod that runs and is ready; `status` and so on replace parts of it. */
-export function pod(name: string, parts: Parameters<typeof make>[2] & { node?: string; app?: string } = {}): KubeObject {
+export function pod(
+  name: string,
+  parts: Parameters<typeof make>[2] & { node?: string; app?: string } = {},
+): KubeObject {
   const { node = 'n1', app = 'web', metadata, spec, status, ...more } = parts;
   return make('Pod', name, {
-    metadata: { labels: { app, 'pod-template-hash': 'abc12' }, ...owner('ReplicaSet', `${app}-abc12`), ...metadata },
+    metadata: {
+      labels: { app, 'pod-template-hash': 'abc12' },
+      ...owner('ReplicaSet', `${app}-abc12`),
+      ...metadata,
+    },
     spec: { nodeName: node, containers: [{ name: 'main' }], ...spec },
     status: {
       phase: 'Running',
@@ -57,7 +64,13 @@ export function pod(name: string, parts: Parameters<typeof make>[2] & { node?: s
         { type: 'Ready', status: 'True', lastTransitionTime: ago(86_395) },
       ],
       containerStatuses: [
-        { name: 'main', ready: true, restartCount: 0, state: { running: { startedAt: ago(86_398) } }, lastState: {} },
+        {
+          name: 'main',
+          ready: true,
+          restartCount: 0,
+          state: { running: { startedAt: ago(86_398) } },
+          lastState: {},
+        },
       ],
       ...status,
     },
@@ -69,7 +82,13 @@ export function unready(seconds: number, reason = 'ContainersNotReady') {
   return [
     { type: 'PodScheduled', status: 'True', lastTransitionTime: ago(86_400) },
     { type: 'Initialized', status: 'True', lastTransitionTime: ago(86_400) },
-    { type: 'Ready', status: 'False', reason, message: 'containers with unready status: [main]', lastTransitionTime: ago(seconds) },
+    {
+      type: 'Ready',
+      status: 'False',
+      reason,
+      message: 'containers with unready status: [main]',
+      lastTransitionTime: ago(seconds),
+    },
   ];
 }
 
@@ -113,7 +132,12 @@ export function deployment(
           reason: 'x',
           lastTransitionTime: available > replicas * 0.75 ? ago(86_390) : ago(unavailableFor),
         },
-        { type: 'Progressing', status: 'True', reason: 'NewReplicaSetAvailable', lastTransitionTime: ago(86_300) },
+        {
+          type: 'Progressing',
+          status: 'True',
+          reason: 'NewReplicaSetAvailable',
+          lastTransitionTime: ago(86_300),
+        },
       ],
       ...status,
     },
@@ -125,7 +149,10 @@ export function replicaSet(name: string, of: string): KubeObject {
   return make('ReplicaSet', name, { metadata: owner('Deployment', of) });
 }
 
-export function node(name: string, parts: Parameters<typeof make>[2] & { ready?: string; since?: number } = {}): KubeObject {
+export function node(
+  name: string,
+  parts: Parameters<typeof make>[2] & { ready?: string; since?: number } = {},
+): KubeObject {
   const { ready = 'True', since = 86_000, metadata, spec, status, ...more } = parts;
   return make('Node', name, {
     namespace: null,
@@ -135,7 +162,13 @@ export function node(name: string, parts: Parameters<typeof make>[2] & { ready?:
       allocatable: { cpu: '4', memory: '8Gi', pods: '110' },
       conditions: [
         { type: 'MemoryPressure', status: 'False', lastTransitionTime: ago(86_000) },
-        { type: 'Ready', status: ready, reason: ready === 'True' ? 'KubeletReady' : 'NodeStatusUnknown', message: 'Kubelet stopped posting node status.', lastTransitionTime: ago(since) },
+        {
+          type: 'Ready',
+          status: ready,
+          reason: ready === 'True' ? 'KubeletReady' : 'NodeStatusUnknown',
+          message: 'Kubelet stopped posting node status.',
+          lastTransitionTime: ago(since),
+        },
       ],
       nodeInfo: { kubeletVersion: 'v1.36.0' },
       ...status,

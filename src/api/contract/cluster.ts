@@ -110,7 +110,9 @@ export type ClusterPods = z.infer<typeof ClusterPods>;
 
 export const ClusterEventQuery = PageQuery.extend({
   namespace: anyOf(Name),
-  severity: anyOf(Severity).describe('Of the gravest open alert about the same thing; else P3 for warnings, P4.'),
+  severity: anyOf(Severity).describe(
+    'Of the gravest open alert about the same thing; else P3 for warnings, P4.',
+  ),
   type: anyOf(z.enum(['Normal', 'Warning'])),
   from: Time.optional().describe('Last seen at or after.'),
 });

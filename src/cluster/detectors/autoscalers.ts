@@ -34,7 +34,11 @@ export function detectAutoscalers(scene: Scene): Condition[] {
     }
     const limited = statusCondition(hpa, 'ScalingLimited');
     const most = number(spec['maxReplicas'], 0);
-    if (limited?.status !== 'True' || limited.reason !== 'TooManyReplicas' || number(spec['minReplicas'], 1) === most)
+    if (
+      limited?.status !== 'True' ||
+      limited.reason !== 'TooManyReplicas' ||
+      number(spec['minReplicas'], 1) === most
+    )
       return [];
     const over = isOverTarget(spec, fields(hpa.status));
     return condition(scene.rules, {

@@ -17,7 +17,10 @@ export function effectiveRequest(pod: KubeObject, resource: 'cpu' | 'memory'): n
   if (ofPod !== null) return ofPod + overhead;
   const sidecars = list(spec['initContainers']).filter((one) => one['restartPolicy'] === 'Always');
   const inits = list(spec['initContainers']).filter((one) => one['restartPolicy'] !== 'Always');
-  const running = [...list(spec['containers']), ...sidecars].reduce((sum, one) => sum + (requestOf(one) ?? 0), 0);
+  const running = [...list(spec['containers']), ...sidecars].reduce(
+    (sum, one) => sum + (requestOf(one) ?? 0),
+    0,
+  );
   const largest = inits.reduce((most, one) => Math.max(most, requestOf(one) ?? 0), 0);
   return Math.max(running, largest) + overhead;
 }
@@ -32,11 +35,14 @@ export function detectCapacity(scene: Scene): Condition[] {
  */
 function overcommit(scene: Scene): Condition[] {
   const nodes = scene.index.nodes.filter(
-    ({ metadata }) => !scene.index.brokenNodes.has(metadata.name) && !scene.index.maintenanceNodes.has(metadata.name),
+    ({ metadata }) =>
+      !scene.index.brokenNodes.has(metadata.name) && !scene.index.maintenanceNodes.has(metadata.name),
   );
   if (nodes.length < 2) return [];
   const tight = (['cpu', 'memory'] as const).flatMap((resource) => {
-    const sizes = nodes.map((node) => readQuantity(fields(fields(node.status)['allocatable'])[resource]) ?? 0);
+    const sizes = nodes.map(
+      (node) => readQuantity(fields(fields(node.status)['allocatable'])[resource]) ?? 0,
+    );
     const room = sizes.reduce((sum, size) => sum + size, 0) - Math.max(...sizes);
     const asked = scene.index.pods
       .filter(({ facts }) => !facts.finished)
@@ -67,7 +73,11 @@ function cachedRequest(pod: KubeObject, resource: 'cpu' | 'memory'): number {
 
 /** Memory of nodes that will be full within hours if it goes on like this. */
 function trends(scene: Scene): Condition[] {
-  const { withinSeconds = 14_400, samples = 20, leastPercent = 50 } = scene.rules['capacity.trend'].thresholds;
+  const {
+    withinSeconds = 14_400,
+    samples = 20,
+    leastPercent = 50,
+  } = scene.rules['capacity.trend'].thresholds;
   return scene.index.nodes.flatMap((node) => {
     const name = node.metadata.name;
     const points = scene.history.points(`memory/Node/-/${name}`, new Date(scene.now.getTime() - 3_600_000));

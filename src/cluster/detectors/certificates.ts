@@ -185,12 +185,12 @@ function validityRule(
   const leftMs = one.notAfter.getTime() - scene.now.getTime();
   if (leftMs < 0) return isUsed ? 'certificate.expired.used' : 'certificate.expired';
   const lifeMs = one.notAfter.getTime() - one.notBefore.getTime();
-  const near = (['certificate.expires.soon', 'certificate.expires.week', 'certificate.expires.weeks'] as const).find(
-    (rule) => {
-      const { days = 0, percent = 0 } = scene.rules[rule].thresholds;
-      return leftMs < Math.min(days * dayMs, (percent / 100) * lifeMs);
-    },
-  );
+  const near = (
+    ['certificate.expires.soon', 'certificate.expires.week', 'certificate.expires.weeks'] as const
+  ).find((rule) => {
+    const { days = 0, percent = 0 } = scene.rules[rule].thresholds;
+    return leftMs < Math.min(days * dayMs, (percent / 100) * lifeMs);
+  });
   return near ?? null;
 }
 

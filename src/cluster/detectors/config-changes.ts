@@ -55,5 +55,7 @@ function hash(value: string): number {
 
 /** When an object was last written: the newest of its managers' times where they are kept, else when it was made. */
 export function writtenAt(object: KubeObject): Date | null {
-  return time(object.metadata.annotations?.['gomon.io/rotated-at']) ?? time(object.metadata.creationTimestamp);
+  return (
+    time(object.metadata.annotations?.['gomon.io/rotated-at']) ?? time(object.metadata.creationTimestamp)
+  );
 }

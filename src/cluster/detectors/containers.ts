@@ -39,7 +39,8 @@ export function detectContainers(scene: Scene): Condition[] {
       if (facts.finished || container.kind === 'ephemeral') continue;
       const reason = container.waiting?.reason ?? '';
       if (imageReasons.has(reason)) images.push(imageFinding(scene, entry, container, reason));
-      else if (configReasons.has(reason)) configs.push(finding(scene, entry, container, reason, container.waiting?.message ?? ''));
+      else if (configReasons.has(reason))
+        configs.push(finding(scene, entry, container, reason, container.waiting?.message ?? ''));
       else if (isCrashLoop(scene, entry, container)) {
         const note = lastEnd(container);
         crashes.push(finding(scene, entry, container, 'CrashLoopBackOff', note));
@@ -196,7 +197,11 @@ function restartRates(scene: Scene, found: Condition[]): Condition[] {
     if (told.has(`${workload.kind}/${workload.namespace}/${workload.name}`)) continue;
     const counted = facts.containers.filter(({ last, terminated }) => {
       const ended = terminated ?? last;
-      return ended !== null && isFailure(ended) && (ended.exitCode !== 137 || ended.reason === 'OOMKilled' || isRepeated(ended, facts.containers));
+      return (
+        ended !== null &&
+        isFailure(ended) &&
+        (ended.exitCode !== 137 || ended.reason === 'OOMKilled' || isRepeated(ended, facts.containers))
+      );
     });
     const growth = counted.reduce(
       (sum, container) => sum + restartsWithin(scene, entry, container, windowSeconds * 1_000),
@@ -225,5 +230,7 @@ function restartRates(scene: Scene, found: Condition[]): Condition[] {
 
 /** Guard G9: a single 137 is what a forced stop looks like. */
 function isRepeated(ended: NonNullable<ContainerFacts['last']>, containers: ContainerFacts[]): boolean {
-  return containers.some(({ last, terminated, restarts }) => (last === ended || terminated === ended) && restarts >= 2);
+  return containers.some(
+    ({ last, terminated, restarts }) => (last === ended || terminated === ended) && restarts >= 2,
+  );
 }

@@ -53,7 +53,8 @@ export function detectStaticPods(scene: Scene): Condition[] {
   return [...components].flatMap(([component, pods]) => {
     const unready = pods.filter(({ facts }) => !facts.isReady);
     if (unready.length === 0) return [];
-    const isQuorumLost = component === 'etcd' && pods.length - unready.length <= pods.length / 2 && pods.length > 1;
+    const isQuorumLost =
+      component === 'etcd' && pods.length - unready.length <= pods.length / 2 && pods.length > 1;
     const nodes = unready.flatMap(({ facts }) => facts.node ?? []).toSorted();
     const since = unready.map(({ facts }) => facts.ready?.since ?? null).find((at) => at !== null) ?? null;
     return condition(scene.rules, {

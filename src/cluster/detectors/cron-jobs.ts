@@ -27,7 +27,11 @@ export function detectCronJobs(scene: Scene): Condition[] {
     const from = last ?? createdAt(cronJob);
     if (cron === null || from === null) return [];
     // Forbid lets a run wait for the one before it.
-    if (spec['concurrencyPolicy'] === 'Forbid' && Array.isArray(status['active']) && status['active'].length > 0)
+    if (
+      spec['concurrencyPolicy'] === 'Forbid' &&
+      Array.isArray(status['active']) &&
+      status['active'].length > 0
+    )
       return [];
     const due = nextRun(cron, from, text(spec['timeZone']) ?? 'UTC');
     if (due === null) return [];

@@ -38,7 +38,9 @@ export function detectDaemonSets(scene: Scene): Condition[] {
     const away = new Set([...index.brokenNodes, ...index.maintenanceNodes]);
     const pods = index.podsByWorkload.get(ref) ?? [];
     const excused = new Set(
-      pods.filter(({ facts }) => !facts.isReady && facts.node !== null && away.has(facts.node)).map(({ facts }) => facts.node),
+      pods
+        .filter(({ facts }) => !facts.isReady && facts.node !== null && away.has(facts.node))
+        .map(({ facts }) => facts.node),
     );
     // A pod that is not even there on a broken node is excused as well.
     const running = new Set(pods.map(({ facts }) => facts.node));
@@ -57,10 +59,15 @@ export function detectDaemonSets(scene: Scene): Condition[] {
       state.failing.length === 0 &&
       state.unready.length > 0 &&
       state.unready.every(
-        ({ facts, pod }) => !facts.wasReady && now.getTime() - Date.parse(pod.metadata.creationTimestamp ?? '') < 120_000,
+        ({ facts, pod }) =>
+          !facts.wasReady && now.getTime() - Date.parse(pod.metadata.creationTimestamp ?? '') < 120_000,
       );
     if (isStarting) return found;
-    const rule = !isNetwork ? 'daemon-set.partial' : isMost ? 'network-plugin.most' : 'network-plugin.partial';
+    const rule = !isNetwork
+      ? 'daemon-set.partial'
+      : isMost
+        ? 'network-plugin.most'
+        : 'network-plugin.partial';
     found.push(
       ...condition(rules, {
         rule,

@@ -1,3 +1,4 @@
+import type { KubeObject } from '../cluster-view.ts';
 import { type Condition, condition, layers, refOf, subjectOf } from '../condition.ts';
 import { fields, intOrPercent, isTerminating, number, statusCondition } from '../fields.ts';
 import { isIgnored, platformPart, type Scene } from '../scene.ts';
@@ -9,7 +10,8 @@ export function detectDeployments(scene: Scene): Condition[] {
   return scene.view.list('deployments.apps').flatMap((deployment) => {
     const spec = fields(deployment.spec);
     const desired = number(spec['replicas'], 1);
-    if (isTerminating(deployment) || isIgnored(deployment) || desired === 0 || spec['paused'] === true) return [];
+    if (isTerminating(deployment) || isIgnored(deployment) || desired === 0 || spec['paused'] === true)
+      return [];
     const subject = subjectOf('Deployment', deployment);
     const status = workloadStatus(scene, subject);
     const name = nameOf(subject);
@@ -88,9 +90,13 @@ function noneAvailable(
   if (isAvailable && number(fields(object.status)['replicas'], 0) === 0) return [];
   // Its first rollout: what has never been there is not lost, until the deadline passes or its pods fail.
   const created = Date.parse(object.metadata.creationTimestamp ?? '');
-  const was = available?.since !== null && available !== undefined && available.since.getTime() - created > 10_000;
-  if (status.rolling && !was && !isStuck && status.failing.length === 0) return [];
-  const since = isAvailable ? scene.history.seen(`none/${refOf(common.subject)}`, scene.now) : (available?.since ?? null);
+  const was =
+    available?.since !== null && available !== undefined && available.since.getTime() - created > 10_000;
+  if (status.rolling && !was && !isStuck && status.failing.length === 0 && isWithinDeadline(scene, object))
+    return [];
+  const since = isAvailable
+    ? scene.history.seen(`none/${refOf(common.subject)}`, scene.now)
+    : (available?.since ?? null);
   const part = platformPart(object);
   const down = part === 'dns' || part === 'ingress';
   return condition(scene.rules, {
@@ -98,10 +104,20 @@ function noneAvailable(
     rule: down ? 'workload.platform-down' : 'workload.none-available',
     reason: 'NoPodsAvailable',
     since,
-    stages: part === null || down ? scene.rules[down ? 'workload.platform-down' : 'workload.none-available'].stages : scene.rules['workload.none-available'].stages,
     title: `${nameOf(common.subject)}: none of ${desired} pods is available${status.failing.length > 0 ? ` (${status.failing.join(', ')})` : ''}`,
     description: whatIsWrong(status, available?.message ?? ''),
   });
+}
+
+const longestRolloutSeconds = 600;
+
+/** Should nobody be there to say that a rollout passed its deadline, time says it. */
+function isWithinDeadline(scene: Scene, deployment: KubeObject): boolean {
+  const progressing = statusCondition(deployment, 'Progressing');
+  const begun = progressing?.updatedAt ?? progressing?.since ?? null;
+  if (begun === null) return true;
+  const seconds = number(fields(deployment.spec)['progressDeadlineSeconds'], longestRolloutSeconds);
+  return scene.now.getTime() - begun.getTime() < Math.min(seconds, longestRolloutSeconds) * 1_000;
 }
 
 function tooFew(scene: Scene, status: WorkloadStatus, common: Common, desired: number): Condition[] {

@@ -15,7 +15,10 @@ export function detectDisruptionBudgets(scene: Scene): Condition[] {
     const selector = fields(fields(budget.spec)['selector'])['matchLabels'];
     const workloads = new Set(
       scene.index.pods
-        .filter(({ pod }) => pod.metadata.namespace === budget.metadata.namespace && selects(selector, labelsOf(pod)))
+        .filter(
+          ({ pod }) =>
+            pod.metadata.namespace === budget.metadata.namespace && selects(selector, labelsOf(pod)),
+        )
         .map(({ ref }) => ref),
     );
     const allowed = statusCondition(budget, 'DisruptionAllowed');

@@ -13,11 +13,13 @@ import { type Backend, backendsOf } from './services.ts';
  */
 export function detectIngresses(scene: Scene): Condition[] {
   return [
-    ...scene.view.list('ingresses.networking.k8s.io').flatMap((ingress) =>
-      isTerminating(ingress) || isIgnored(ingress)
-        ? []
-        : [...missingBackends(scene, ingress), ...classAndAddress(scene, ingress)],
-    ),
+    ...scene.view
+      .list('ingresses.networking.k8s.io')
+      .flatMap((ingress) =>
+        isTerminating(ingress) || isIgnored(ingress)
+          ? []
+          : [...missingBackends(scene, ingress), ...classAndAddress(scene, ingress)],
+      ),
     ...controllers(scene),
   ];
 }

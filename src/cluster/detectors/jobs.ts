@@ -21,7 +21,10 @@ export function detectJobs(scene: Scene): Condition[] {
       const group = failed.get(refOf(subject));
       if (group === undefined) failed.set(refOf(subject), { subject, jobs: [job] });
       else group.jobs.push(job);
-    } else if (statusCondition(job, 'Complete')?.status !== 'True' && number(fields(job.status)['active'], 0) > 0) {
+    } else if (
+      statusCondition(job, 'Complete')?.status !== 'True' &&
+      number(fields(job.status)['active'], 0) > 0
+    ) {
       found.push(
         ...condition(scene.rules, {
           rule: 'job.not-completed',

@@ -27,7 +27,9 @@ export function detectNetworkPlugin(scene: Scene): Condition[] {
   if (count < least || workloads.size < 2) return [];
   const nodes = [
     ...new Set(
-      scene.index.pods.filter(({ pod }) => pods.has(pod.metadata.name)).flatMap(({ facts }) => facts.node ?? []),
+      scene.index.pods
+        .filter(({ pod }) => pods.has(pod.metadata.name))
+        .flatMap(({ facts }) => facts.node ?? []),
     ),
   ].toSorted();
   const blamed = scene.index.nodes
@@ -39,7 +41,10 @@ export function detectNetworkPlugin(scene: Scene): Condition[] {
     subject: { kind: 'Cluster', namespace: null, name: 'pod-network' },
     since: alive[0]?.firstAt ?? null,
     title: `Pods get no network: ${pods.size} pods of ${workloads.size} workloads`,
-    description: [alive.at(-1)?.message ?? '', ...blamed.map((name) => `Node ${name} blames the network plugin.`)]
+    description: [
+      alive.at(-1)?.message ?? '',
+      ...blamed.map((name) => `Node ${name} blames the network plugin.`),
+    ]
       .filter((line) => line !== '')
       .join('\n'),
     pods: [...pods.keys()].toSorted(),

@@ -43,17 +43,25 @@ function notReady(scene: Scene, node: KubeObject, subject: Subject): Condition[]
   if (ready === undefined || ready.status === 'True') return [];
   const { index, rules } = scene;
   // A node that has just joined gets ready in its time.
-  const isNew = !wasReady(node, ready.since) && scene.now.getTime() - Date.parse(node.metadata.creationTimestamp ?? '') < 300_000;
+  const isNew =
+    !wasReady(node, ready.since) &&
+    scene.now.getTime() - Date.parse(node.metadata.creationTimestamp ?? '') < 300_000;
   if (isNew) return [];
-  const broken = index.nodes.filter((one) => index.brokenNodes.has(one.metadata.name) && !inMaintenance(one)).length;
+  const broken = index.nodes.filter(
+    (one) => index.brokenNodes.has(one.metadata.name) && !inMaintenance(one),
+  ).length;
   const share = (broken / Math.max(1, index.nodes.length)) * 100;
   const lost = workloadsLost(scene, subject.name);
   const rule: RuleName =
-    index.nodes.length > 1 && share >= (rules['node.not-ready.most'].thresholds['percent'] ?? 50) && broken > 1
+    index.nodes.length > 1 &&
+    share >= (rules['node.not-ready.most'].thresholds['percent'] ?? 50) &&
+    broken > 1
       ? 'node.not-ready.most'
       : index.nodes.length === 1
         ? 'node.not-ready.most'
-        : isControlPlane(node) || share > (rules['node.not-ready.grave'].thresholds['percent'] ?? 25) || lost.length > 0
+        : isControlPlane(node) ||
+            share > (rules['node.not-ready.grave'].thresholds['percent'] ?? 25) ||
+            lost.length > 0
           ? 'node.not-ready.grave'
           : 'node.not-ready';
   const lease = scene.view.get('leases.coordination.k8s.io', 'kube-node-lease', subject.name);
@@ -120,7 +128,11 @@ function flapping(scene: Scene, node: KubeObject, subject: Subject): Condition[]
   });
 }
 
-const pressures = { MemoryPressure: 'memory', DiskPressure: 'disk space', PIDPressure: 'process ids' } as const;
+const pressures = {
+  MemoryPressure: 'memory',
+  DiskPressure: 'disk space',
+  PIDPressure: 'process ids',
+} as const;
 
 function pressure(scene: Scene, node: KubeObject, subject: Subject): Condition[] {
   return Object.entries(pressures).flatMap(([type, what]) => {

@@ -39,7 +39,9 @@ export function conditionsOfPods(
     if (isIgnored(status.object) || group.every(({ entry }) => isIgnored(entry.pod))) return [];
     const verdict = judge(group, status);
     if (verdict === null) return [];
-    const nodes = [...new Set(group.map(({ entry }) => entry.facts.node).filter((node) => node !== null))].toSorted();
+    const nodes = [
+      ...new Set(group.map(({ entry }) => entry.facts.node).filter((node) => node !== null)),
+    ].toSorted();
     const stages = verdict.stages ?? stagesFor(scene, verdict.rule, first.entry, nodes);
     return condition(scene.rules, {
       rule: verdict.rule,

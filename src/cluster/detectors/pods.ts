@@ -51,8 +51,7 @@ export function detectPods(scene: Scene): Condition[] {
     `${group[0] === undefined ? '?' : nameOf(group[0].entry.workload)}: ${what}`;
   return [
     ...conditionsOfPods(scene, unschedulable, (group, { available }) => ({
-      rule:
-        available === 0 && isService(group) ? 'pod.unschedulable.none-available' : 'pod.unschedulable',
+      rule: available === 0 && isService(group) ? 'pod.unschedulable.none-available' : 'pod.unschedulable',
       title: title(group, 'no node takes the pod'),
     })).map((one) => underClaims(scene, one, unschedulable)),
     ...conditionsOfPods(scene, pending, (group) => ({
@@ -76,7 +75,10 @@ export function detectPods(scene: Scene): Condition[] {
       rule: 'pod.stuck-terminating',
       title: title(group, 'pod does not end'),
     })),
-    ...conditionsOfPods(scene, lost, (group) => ({ rule: 'pod.unknown', title: title(group, 'state unknown') })),
+    ...conditionsOfPods(scene, lost, (group) => ({
+      rule: 'pod.unknown',
+      title: title(group, 'state unknown'),
+    })),
     ...evictions(scene, evicted),
   ];
 }
@@ -123,14 +125,18 @@ function underClaims(scene: Scene, one: Condition, findings: PodFinding[]): Cond
       return claim !== undefined && fields(claim.status)['phase'] !== 'Bound';
     })
     .map((name) => refOf({ kind: 'PersistentVolumeClaim', namespace: one.subject.namespace, name }));
-  return claims.length === 0 ? one : { ...one, explainedBy: [...one.explainedBy, ...claims.map((claim) => [claim])] };
+  return claims.length === 0
+    ? one
+    : { ...one, explainedBy: [...one.explainedBy, ...claims.map((claim) => [claim])] };
 }
 
 export function claimsOf(entry: PodEntry): string[] {
   return list(fields(entry.pod.spec)['volumes']).flatMap((volume) => {
     const claim = text(fields(volume['persistentVolumeClaim'])['claimName']);
     if (claim !== null) return [claim];
-    return volume['ephemeral'] === undefined ? [] : [`${entry.pod.metadata.name}-${text(volume['name']) ?? ''}`];
+    return volume['ephemeral'] === undefined
+      ? []
+      : [`${entry.pod.metadata.name}-${text(volume['name']) ?? ''}`];
   });
 }
 
@@ -164,7 +170,8 @@ function pendingPod(
 function notReadyPod(scene: Scene, entry: PodEntry): PodFinding | null {
   const { facts, workload } = entry;
   const { ready } = facts;
-  if (ready?.status !== 'False' || facts.ofJob || workload.kind === 'Job' || workload.kind === 'CronJob') return null;
+  if (ready?.status !== 'False' || facts.ofJob || workload.kind === 'Job' || workload.kind === 'CronJob')
+    return null;
   if (ready.reason === 'PodCompleted' || ready.reason === 'PodFailed') return null;
   if (failingReason(facts) !== null) return null;
   const { startupGraceSeconds = 120 } = scene.rules['pod.not-ready'].thresholds;
@@ -173,7 +180,8 @@ function notReadyPod(scene: Scene, entry: PodEntry): PodFinding | null {
   const status = workloadStatus(scene, workload);
   if (status.rolling && !facts.wasReady && ageMs(entry.pod, scene.now) < freshMs) return null;
   // The workload's own rule speaks of it.
-  if (status.object !== undefined && status.available === 0 && status.desired > 0) return null;
+  const isAlone = workload.kind === 'Pod' || workload.kind === 'StaticPod';
+  if (!isAlone && status.object !== undefined && status.available === 0 && status.desired > 0) return null;
   const probe = lastWarning(scene, podSubject(entry), ['Unhealthy', 'ProbeWarning'], freshMs);
   return of(entry, 'NotReady', ready.since, probe?.message ?? ready.message);
 }
@@ -202,7 +210,12 @@ function failedPod(entry: PodEntry): PodFinding | null {
   if (facts.reason === 'Evicted' || facts.disrupted || facts.ofJob || workload.kind !== 'Pod') return null;
   const failure = facts.containers.map((one) => one.terminated).find((end) => end !== null && isFailure(end));
   const reason = failedReasons.has(facts.reason) ? facts.reason : 'Failed';
-  const note = facts.message === '' ? (failure == null ? '' : `exit ${failure.exitCode} (${failure.reason})`) : facts.message;
+  const note =
+    facts.message === ''
+      ? failure == null
+        ? ''
+        : `exit ${failure.exitCode} (${failure.reason})`
+      : facts.message;
   return of(entry, reason, endedAt(entry), note);
 }
 

@@ -13,7 +13,9 @@ const everybody = new Set(['system:anonymous', 'system:unauthenticated', 'system
 export function detectRbac(scene: Scene): Condition[] {
   const found: Condition[] = [];
   const bindings = [
-    ...scene.view.list('clusterrolebindings.rbac.authorization.k8s.io').map((one) => ({ kind: 'ClusterRoleBinding', one })),
+    ...scene.view
+      .list('clusterrolebindings.rbac.authorization.k8s.io')
+      .map((one) => ({ kind: 'ClusterRoleBinding', one })),
     ...scene.view.list('rolebindings.rbac.authorization.k8s.io').map((one) => ({ kind: 'RoleBinding', one })),
   ];
   for (const { kind, one } of bindings) {
@@ -53,7 +55,8 @@ function bindingProblems(binding: KubeObject): Problem[] {
   return list(binding['subjects']).flatMap((subject): Problem[] => {
     const name = text(subject['name']) ?? '';
     const isDefaultAccount = subject['kind'] === 'ServiceAccount' && name === 'default';
-    if (everybody.has(name)) return [{ text: `${name} is bound to ${role}`, grave: name !== 'system:authenticated' }];
+    if (everybody.has(name))
+      return [{ text: `${name} is bound to ${role}`, grave: name !== 'system:authenticated' }];
     if (role === 'cluster-admin' && name !== 'system:masters')
       return [{ text: `${text(subject['kind']) ?? ''} ${name} is cluster-admin`, grave: isDefaultAccount }];
     return isDefaultAccount ? [{ text: `the default ServiceAccount is bound to ${role}`, grave: false }] : [];
@@ -67,7 +70,8 @@ function roleProblems(role: KubeObject): Problem[] {
     const resources = texts(rule['resources']);
     if (verbs.includes('*') && resources.includes('*')) kinds.add('every verb on every resource');
     else if (verbs.includes('*') && resources.includes('secrets')) kinds.add('every verb on Secrets');
-    for (const verb of ['escalate', 'bind', 'impersonate']) if (verbs.includes(verb)) kinds.add(`verb ${verb}`);
+    for (const verb of ['escalate', 'bind', 'impersonate'])
+      if (verbs.includes(verb)) kinds.add(`verb ${verb}`);
     const writes = verbs.some((verb) => ['*', 'create', 'get'].includes(verb));
     if (resources.includes('pods/exec') && writes) kinds.add('pods/exec');
     if (resources.includes('nodes/proxy')) kinds.add('nodes/proxy');
@@ -95,7 +99,8 @@ function missingRole(scene: Scene, kind: string, binding: KubeObject): Condition
   const isCluster = ref['kind'] === 'ClusterRole';
   const resource = isCluster ? 'clusterroles.rbac.authorization.k8s.io' : 'roles.rbac.authorization.k8s.io';
   if (scene.view.freshness(resource).state !== 'streaming') return [];
-  if (scene.view.get(resource, isCluster ? null : (binding.metadata.namespace ?? null), name) !== undefined) return [];
+  if (scene.view.get(resource, isCluster ? null : (binding.metadata.namespace ?? null), name) !== undefined)
+    return [];
   const subject = subjectOf(kind, binding);
   return condition(scene.rules, {
     rule: 'rbac.missing-role',

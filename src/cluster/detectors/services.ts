@@ -122,7 +122,10 @@ function selected(scene: Scene, service: KubeObject, selector: unknown) {
     desired: states.reduce((sum, { desired }) => sum + desired, 0),
     grace:
       states.length > 0 &&
-      states.every(({ grace, desired, available, rolling, failing }) => grace || desired === 0 || (rolling && available === 0 && failing.length === 0)),
+      states.every(
+        ({ grace, desired, available, rolling, failing }) =>
+          grace || desired === 0 || (rolling && available === 0 && failing.length === 0),
+      ),
     pods: unready.map(({ pod }) => pod.metadata.name).toSorted(),
     explainedBy,
   };

@@ -23,7 +23,8 @@ function record(scene: Scene, key: string, sampledAt: Date, value: number): void
 function meanOver(points: readonly Point[], now: Date, overMs: number): number | null {
   const within = points.filter(({ at }) => now.getTime() - at <= overMs);
   const [first] = within;
-  if (within.length < leastSamples || first === undefined || now.getTime() - first.at < overMs * 0.7) return null;
+  if (within.length < leastSamples || first === undefined || now.getTime() - first.at < overMs * 0.7)
+    return null;
   return within.reduce((sum, { value }) => sum + value, 0) / within.length;
 }
 
@@ -89,13 +90,17 @@ function containerUsage(scene: Scene): Condition[] {
   const memory: PodFinding[] = [];
   const growing: PodFinding[] = [];
   const entries = new Map(
-    scene.index.pods.map((entry) => [`${entry.pod.metadata.namespace ?? ''}/${entry.pod.metadata.name}`, entry]),
+    scene.index.pods.map((entry) => [
+      `${entry.pod.metadata.namespace ?? ''}/${entry.pod.metadata.name}`,
+      entry,
+    ]),
   );
   for (const metrics of scene.view.list('pods.metrics.k8s.io')) {
     const entry = entries.get(`${metrics.metadata.namespace ?? ''}/${metrics.metadata.name}`);
     const at = time(metrics['timestamp']);
     if (entry === undefined || at === null || entry.facts.terminating) continue;
-    for (const used of list(metrics['containers'])) judgeContainer(scene, entry, used, at, { cpu, memory, growing });
+    for (const used of list(metrics['containers']))
+      judgeContainer(scene, entry, used, at, { cpu, memory, growing });
   }
   const title = (group: PodFinding[], what: string) =>
     `${group[0] === undefined ? '?' : nameOf(group[0].entry.workload)}: container ${group[0]?.container ?? ''} ${what}`;
@@ -153,9 +158,15 @@ function judgeContainer(
 }
 
 /** A container without a limit can have what its node has. */
-function limitsOf(scene: Scene, entry: PodEntry, name: string): { cpu: number | null; memory: number | null } {
+function limitsOf(
+  scene: Scene,
+  entry: PodEntry,
+  name: string,
+): { cpu: number | null; memory: number | null } {
   const spec = fields(entry.pod.spec);
-  const container = [...list(spec['containers']), ...list(spec['initContainers'])].find((one) => one['name'] === name);
+  const container = [...list(spec['containers']), ...list(spec['initContainers'])].find(
+    (one) => one['name'] === name,
+  );
   const limits = fields(fields(container?.['resources'])['limits']);
   const node: KubeObject | undefined =
     entry.facts.node === null ? undefined : scene.view.get('nodes', null, entry.facts.node);

@@ -49,7 +49,9 @@ function claims(scene: Scene): Condition[] {
 function bindsAtOnce(scene: Scene, className: string | null): boolean {
   if (className === null) return false;
   const storageClass = scene.view.get('storageclasses.storage.k8s.io', null, className);
-  return storageClass !== undefined && (text(storageClass['volumeBindingMode']) ?? 'Immediate') === 'Immediate';
+  return (
+    storageClass !== undefined && (text(storageClass['volumeBindingMode']) ?? 'Immediate') === 'Immediate'
+  );
 }
 
 function volumes(scene: Scene): Condition[] {
