@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { addConfigCommands } from './commands/config.ts';
 import { addDatabaseCommands } from './commands/database.ts';
 import { addLedgerCommands } from './commands/ledger.ts';
+import { addRulesCommands } from './commands/rules.ts';
 import { addSendCommand } from './commands/send.ts';
 import { addServeCommand } from './commands/serve.ts';
 import { addSlackCommands } from './commands/slack.ts';
@@ -23,6 +24,7 @@ addTokenCommands(program);
 addSlackCommands(program);
 addSendCommand(program);
 addLedgerCommands(program);
+addRulesCommands(program);
 
 try {
   await program.parseAsync();
