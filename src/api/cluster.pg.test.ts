@@ -1,7 +1,15 @@
 import fastify from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { clusterNow, deployment, event, node, pod, replicaSet, TestView } from '../../test/support/cluster-objects.ts';
+import {
+  clusterNow,
+  deployment,
+  event,
+  node,
+  pod,
+  replicaSet,
+  TestView,
+} from '../../test/support/cluster-objects.ts';
 import { type DomainDatabase, openDomainDatabase } from '../../test/support/domain-database.ts';
 import { type ClusterReader, clusterRoutes } from './cluster.ts';
 import { ProblemError } from './problem.ts';
@@ -17,7 +25,9 @@ function server(cluster: ClusterReader | null) {
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler((error, _request, reply) =>
-    reply.status(error instanceof ProblemError ? error.problem.status : 400).send({ type: '', title: '', status: 0 }),
+    reply
+      .status(error instanceof ProblemError ? error.problem.status : 400)
+      .send({ type: '', title: '', status: 0 }),
   );
   const authenticate = () => Promise.resolve({ name: 'test', role: 'viewer' as const, tenant: '' });
   const services = { db: database.db, clock: { now: () => clusterNow }, authenticate } as never;
@@ -40,14 +50,24 @@ const view = new TestView([
 it('answers with what the view holds, page by page', async () => {
   const get = server({ name: 'test', view });
   const health = await get('/api/v1/cluster/health');
-  expect(health).toMatchObject({ status: 200, body: { cluster: 'test', status: 'ok', nodes: { total: 2, ready: 1 }, pods: { total: 3, running: 3 } } });
+  expect(health).toMatchObject({
+    status: 200,
+    body: { cluster: 'test', status: 'ok', nodes: { total: 2, ready: 1 }, pods: { total: 3, running: 3 } },
+  });
   const first = await get('/api/v1/cluster/pods?limit=2&namespace=shop');
-  expect(first.body).toMatchObject({ items: [{ name: 'web-1', events: [{ reason: 'Unhealthy' }] }, { name: 'web-2' }] });
-  const second = await get(`/api/v1/cluster/pods?limit=2&namespace=shop&cursor=${String(first.body['nextCursor'])}`);
+  expect(first.body).toMatchObject({
+    items: [{ name: 'web-1', events: [{ reason: 'Unhealthy' }] }, { name: 'web-2' }],
+  });
+  const second = await get(
+    `/api/v1/cluster/pods?limit=2&namespace=shop&cursor=${String(first.body['nextCursor'])}`,
+  );
   expect(second.body).toMatchObject({ items: [{ name: 'web-3' }], nextCursor: null });
   expect((await get('/api/v1/cluster/pods?unhealthy=true')).body).toMatchObject({ items: [] });
   const events = await get('/api/v1/cluster/events?severity=P3');
-  expect(events.body).toMatchObject({ items: [{ reason: 'Unhealthy', severity: 'P3', object: { name: 'web-1' } }], nextCursor: null });
+  expect(events.body).toMatchObject({
+    items: [{ reason: 'Unhealthy', severity: 'P3', object: { name: 'web-1' } }],
+    nextCursor: null,
+  });
   expect((await get('/api/v1/cluster/events?severity=P9')).status).toBe(400);
   expect((await get('/api/v1/cluster/pods?cursor=x')).status).toBe(400);
 });

@@ -106,7 +106,7 @@ export function clusterHealth(view: ClusterView, alerts: readonly OpenAlert[], n
     .every(({ state }) => state === 'streaming');
   const counts: Record<Severity, number> = { P0: 0, P1: 0, P2: 0, P3: 0, P4: 0 };
   for (const { severity } of alerts) counts[severity] += 1;
-  const status = !isKnown
+  const status: 'ok' | 'degraded' | 'down' | 'unknown' = !isKnown
     ? 'unknown'
     : counts.P0 > 0
       ? 'down'
@@ -128,7 +128,7 @@ export function clusterHealth(view: ClusterView, alerts: readonly OpenAlert[], n
       memory: { used: readQuantity(usage['memory']), allocatable: readQuantity(allocatable['memory']) },
     };
   });
-  return { status: status as 'ok' | 'degraded' | 'down' | 'unknown', snapshot, nodes, alerts: counts, data };
+  return { status, snapshot, nodes, alerts: counts, data };
 }
 
 export type PodFilter = {

@@ -63,8 +63,8 @@ export type Condition = {
 };
 
 /** Identity within a cluster. */
-export function conditionKey(condition: Pick<Condition, 'subject' | 'reason' | 'container'>): string {
-  return [refOf(condition.subject), condition.reason, condition.container ?? ''].join('|');
+export function conditionKey(of: Pick<Condition, 'subject' | 'reason' | 'container'>): string {
+  return [refOf(of.subject), of.reason, of.container ?? ''].join('|');
 }
 
 /** A condition with what most have in common filled in. Empty where its rule is off. */

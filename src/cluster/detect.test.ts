@@ -1244,11 +1244,12 @@ describe('control plane', () => {
     ],
   ]);
 
-  describe('API server', () =>
+  describe('API server', () => {
     run([['fails', [], ['control-plane.unreachable P0 Cluster/-/api-server']]], {
       ...noProbes,
       apiServer: { failures: 2, failingSince: null, failing: ['etcd'], detail: '503' },
-    }));
+    });
+  });
 });
 
 describe('rights', () => {

@@ -193,6 +193,38 @@ describe('one alert per cause (G12, G13)', () => {
     expect(look.fired).toEqual([fired]);
   });
 
+  it('does not hide what crashes under a node that is only short of memory', () => {
+    const pressed = node('n1', {
+      status: {
+        conditions: [
+          { type: 'Ready', status: 'True' },
+          { type: 'MemoryPressure', status: 'True', lastTransitionTime: ago(300) },
+        ],
+      },
+    });
+    const look = new ClusterLook([
+      pressed,
+      ...nodes.slice(1),
+      replicaSet('web-abc12', 'web'),
+      deployment('web', { replicas: 1, available: 0, unavailableFor: 0 }),
+      lost('web-1', 'web', 0),
+    ]);
+    look.pass(60);
+    expect(look.fired).toEqual(['node.pressure P2 Node/-/n1', fired]);
+  });
+
+  it('does not hide an outage under a node in maintenance', () => {
+    const look = new ClusterLook([
+      ...nodes.slice(1),
+      node('n1', { ready: 'Unknown', since: 0, spec: { unschedulable: true } }),
+      replicaSet('web-abc12', 'web'),
+      deployment('web', { replicas: 1, available: 0, unavailableFor: 0 }),
+      lost('web-1', 'web', 0),
+    ]);
+    look.pass(60);
+    expect(look.fired).toContain(fired);
+  });
+
   it('tells P0 whatever explains it', () => {
     const dns = { namespace: 'kube-system', metadata: { labels: { 'k8s-app': 'kube-dns' } } };
     const look = new ClusterLook([

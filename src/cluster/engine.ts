@@ -1,7 +1,7 @@
 import { severities, type Severity } from '../alerts/alert.ts';
 import { conditionKey, type EntityRef, layers, refOf } from './condition.ts';
 import type { Detected } from './detect.ts';
-import type { Rules } from './rules.ts';
+import type { RuleName, Rules } from './rules.ts';
 
 /**
  * From conditions to findings: what is told, when, and when it is over. Pure: the
@@ -280,6 +280,14 @@ function findExplainer(
   return null;
 }
 
+const awayRules: ReadonlySet<RuleName> = new Set([
+  'node.not-ready',
+  'node.not-ready.grave',
+  'node.not-ready.most',
+  'node.network-unavailable',
+  'node.flapping',
+]);
+
 function explains(other: Finding, finding: Finding, severity: Severity): boolean {
   if (other.key === finding.key) return false;
   const [near, far] = [other.condition.layer, finding.condition.layer];
@@ -298,8 +306,13 @@ function explains(other: Finding, finding: Finding, severity: Severity): boolean
   const isPair =
     isSame && near !== far && other.state === 'firing' && near >= layers.pods && far >= layers.pods;
   if (near >= far && !isPair) return false;
-  if (isNode) return severity !== 'P0';
   const weight = other.severity ?? other.condition.stages.at(-1)?.severity ?? 'P4';
+  // A node that is away takes its pods with it. One that is only short of something explains what it evicts.
+  if (isNode) {
+    const isAway = awayRules.has(other.condition.rule);
+    if (!isAway && !finding.condition.reason.startsWith('Evict')) return false;
+    if (isAway && weight !== 'P4') return severity !== 'P0';
+  }
   return rank(weight) <= rank(severity);
 }
 

@@ -29,7 +29,7 @@ export async function loadMemory(
   );
   return {
     memory: { startedAt: watch.started_at, baselined: new Set(watch.baselined), findings },
-    history: watch.history as Partial<SavedHistory>,
+    history: watch.history,
   };
 }
 

@@ -47,14 +47,14 @@ export function pod(
   name: string,
   parts: Parameters<typeof make>[2] & { node?: string; app?: string } = {},
 ): KubeObject {
-  const { node = 'n1', app = 'web', metadata, spec, status, ...more } = parts;
+  const { node: nodeName = 'n1', app = 'web', metadata, spec, status, ...more } = parts;
   return make('Pod', name, {
     metadata: {
       labels: { app, 'pod-template-hash': 'abc12' },
       ...owner('ReplicaSet', `${app}-abc12`),
       ...metadata,
     },
-    spec: { nodeName: node, containers: [{ name: 'main' }], ...spec },
+    spec: { nodeName, containers: [{ name: 'main' }], ...spec },
     status: {
       phase: 'Running',
       startTime: ago(86_400),

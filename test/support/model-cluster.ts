@@ -298,7 +298,12 @@ export class ModelCluster {
   #controlJob(job: Job): void {
     const [pod] = this.podsOf(job.name);
     if (pod === undefined && job.doneAt === null) this.#startPod({ app: job.name, kind: 'Job', revision: 1 });
-    if (pod?.readyAt != null && job.doneAt === null && this.now - pod.readyAt >= job.durationMs) {
+    if (
+      pod !== undefined &&
+      pod.readyAt !== null &&
+      job.doneAt === null &&
+      this.now - pod.readyAt >= job.durationMs
+    ) {
       job.doneAt = this.now;
       pod.done = true;
       pod.readyAt = null;
@@ -366,7 +371,8 @@ export class ModelCluster {
 
   #podObject(pod: Pod): KubeObject {
     const app = this.apps.get(pod.app);
-    const fails = app?.failing != null && pod.revision >= app.failing.from ? app.failing.how : null;
+    const fails =
+      app !== undefined && app.failing !== null && pod.revision >= app.failing.from ? app.failing.how : null;
     const scheduled = pod.node !== null;
     const isReady = pod.readyAt !== null;
     const started = scheduled && (isReady || this.now - pod.createdAt > 3_000);

@@ -212,7 +212,7 @@ function failedPod(entry: PodEntry): PodFinding | null {
   const reason = failedReasons.has(facts.reason) ? facts.reason : 'Failed';
   const note =
     facts.message === ''
-      ? failure == null
+      ? failure === undefined || failure === null
         ? ''
         : `exit ${failure.exitCode} (${failure.reason})`
       : facts.message;
