@@ -89,13 +89,15 @@ function containerUsage(scene: Scene): Condition[] {
   const cpu: PodFinding[] = [];
   const memory: PodFinding[] = [];
   const growing: PodFinding[] = [];
+  const measured = scene.view.list('pods.metrics.k8s.io');
+  if (measured.length === 0) return [];
   const entries = new Map(
     scene.index.pods.map((entry) => [
       `${entry.pod.metadata.namespace ?? ''}/${entry.pod.metadata.name}`,
       entry,
     ]),
   );
-  for (const metrics of scene.view.list('pods.metrics.k8s.io')) {
+  for (const metrics of measured) {
     const entry = entries.get(`${metrics.metadata.namespace ?? ''}/${metrics.metadata.name}`);
     const at = time(metrics['timestamp']);
     if (entry === undefined || at === null || entry.facts.terminating) continue;
