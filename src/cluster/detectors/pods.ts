@@ -61,7 +61,7 @@ export function detectPods(scene: Scene): Condition[] {
     ...conditionsOfPods(scene, startFailures, (group) => ({
       rule: 'pod.start-failure',
       title: title(group, `pod cannot be set up (${group[0]?.reason ?? ''})`),
-    })),
+    })).map(underNetwork),
     ...conditionsOfPods(scene, notReady, (group) => ({
       rule: 'pod.not-ready',
       title: title(group, 'running but not ready'),
@@ -130,6 +130,12 @@ function underClaims(scene: Scene, one: Condition, findings: PodFinding[]): Cond
     : { ...one, explainedBy: [...one.explainedBy, ...claims.map((claim) => [claim])] };
 }
 
+/** Where the network fails for several workloads, that is told. */
+function underNetwork(one: Condition): Condition {
+  const isNetwork = one.reason === 'FailedCreatePodSandBox' || one.reason === 'NetworkNotReady';
+  return isNetwork ? { ...one, explainedBy: [...one.explainedBy, ['Cluster/-/pod-network']] } : one;
+}
+
 export function claimsOf(entry: PodEntry): string[] {
   return list(fields(entry.pod.spec)['volumes']).flatMap((volume) => {
     const claim = text(fields(volume['persistentVolumeClaim'])['claimName']);
@@ -192,9 +198,7 @@ function evictedPod(scene: Scene, entry: PodEntry): PodFinding | null {
   const at = endedAt(entry);
   const { showSeconds = 900 } = scene.rules['pod.evicted'].thresholds;
   if (at !== null && scene.now.getTime() - at.getTime() > showSeconds * 1_000) return null;
-  const found = of(entry, 'Evicted', at, facts.message);
-  const nodes = facts.node === null ? [] : [facts.node];
-  return { ...found, note: nodes.length === 0 ? facts.message : `${facts.message}` };
+  return of(entry, 'Evicted', at, facts.message);
 }
 
 /** When its containers ended, or else when it was last touched. */

@@ -23,7 +23,7 @@ function record(scene: Scene, key: string, sampledAt: Date, value: number): void
 function meanOver(points: readonly Point[], now: Date, overMs: number): number | null {
   const within = points.filter(({ at }) => now.getTime() - at <= overMs);
   const [first] = within;
-  if (within.length < leastSamples || first === undefined || now.getTime() - first.at < overMs * 0.7)
+  if (within.length < leastSamples || first === undefined || now.getTime() - first.at < overMs * 0.9)
     return null;
   return within.reduce((sum, { value }) => sum + value, 0) / within.length;
 }
