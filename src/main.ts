@@ -4,6 +4,7 @@ import { addClusterCommands } from './commands/cluster.ts';
 import { addConfigCommands } from './commands/config.ts';
 import { addDatabaseCommands } from './commands/database.ts';
 import { addLedgerCommands } from './commands/ledger.ts';
+import { addRulesCommands } from './commands/rules.ts';
 import { addSendCommand } from './commands/send.ts';
 import { addServeCommand } from './commands/serve.ts';
 import { addSlackCommands } from './commands/slack.ts';
@@ -25,6 +26,7 @@ addSlackCommands(program);
 addClusterCommands(program);
 addSendCommand(program);
 addLedgerCommands(program);
+addRulesCommands(program);
 
 try {
   await program.parseAsync();
