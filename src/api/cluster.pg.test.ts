@@ -11,8 +11,9 @@ import {
   TestView,
 } from '../../test/support/cluster-objects.ts';
 import { type DomainDatabase, openDomainDatabase } from '../../test/support/domain-database.ts';
-import { type ClusterReader, clusterRoutes } from './cluster.ts';
+import { clusterRoutes } from './cluster.ts';
 import { ProblemError } from './problem.ts';
+import type { ClusterReader } from './services.ts';
 
 let database: DomainDatabase;
 beforeAll(async () => {
@@ -31,7 +32,7 @@ function server(cluster: ClusterReader | null) {
   );
   const authenticate = () => Promise.resolve({ name: 'test', role: 'viewer' as const, tenant: '' });
   const services = { db: database.db, clock: { now: () => clusterNow }, authenticate } as never;
-  app.register(clusterRoutes(services, cluster));
+  app.register(clusterRoutes({ ...services, cluster }));
   return async (url: string) => {
     const answer = await app.inject({ url });
     return { status: answer.statusCode, body: answer.json<Record<string, unknown>>() };

@@ -19,26 +19,22 @@ import {
 } from './contract/cluster.ts';
 import { Problem } from './contract/common.ts';
 import { ProblemError } from './problem.ts';
-import type { ApiServices } from './services.ts';
-
-/** What these routes need beside the common services; null where no cluster is watched. */
-export type ClusterReader = { name: string; view: ClusterView };
+import type { ApiServices, ClusterReader } from './services.ts';
 
 const historyMs = 3_600_000;
 const mostSnapshots = 60;
 
 /** The cluster from memory, in milliseconds; only open alerts and old snapshots come from the database. */
 export function clusterRoutes(
-  services: Pick<ApiServices, 'authenticate' | 'clock' | 'db'>,
-  cluster: ClusterReader | null,
+  services: Pick<ApiServices, 'authenticate' | 'clock' | 'db' | 'cluster'>,
 ): FastifyPluginCallbackZod {
   const reader = (): ClusterReader => {
-    if (cluster === null)
+    if (services.cluster === null)
       throw new ProblemError({
         status: 404,
         detail: 'No cluster is watched: docs/kubernetes.md says how to connect one.',
       });
-    return cluster;
+    return services.cluster;
   };
   return (app, _options, done) => {
     app.get(

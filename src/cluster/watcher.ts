@@ -62,6 +62,7 @@ export class ClusterWatcher {
   #snapshotAt = 0;
   #thinnedAt = 0;
   #last: Detection | null = null;
+  #underWay: Promise<unknown> = Promise.resolve();
 
   constructor(options: WatcherOptions) {
     this.#options = options;
@@ -123,8 +124,19 @@ export class ClusterWatcher {
     }
   }
 
-  /** One look: detect, decide, tell, remember. Answers when the next one is due at the latest. */
+  /** Looks once more, where this process leads. */
+  async lookNow(): Promise<void> {
+    if (this.#memory !== null) await this.evaluate();
+  }
+
+  /** One look: detect, decide, tell, remember. Answers when the next one is due at the latest. One at a time. */
   async evaluate(signal?: AbortSignal): Promise<Date | null> {
+    const look = this.#underWay.then(() => this.#look(signal));
+    this.#underWay = look.catch(() => undefined);
+    return look;
+  }
+
+  async #look(signal?: AbortSignal): Promise<Date | null> {
     const { view, rules, clock, probes, observe, cluster } = this.#options;
     if (this.#memory === null) await this.#load();
     const before = this.#memory;
