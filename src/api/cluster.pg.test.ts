@@ -31,8 +31,8 @@ function server(cluster: ClusterReader | null) {
       .send({ type: '', title: '', status: 0 }),
   );
   const authenticate = () => Promise.resolve({ name: 'test', role: 'viewer' as const, tenant: '' });
-  const services = { db: database.db, clock: { now: () => clusterNow }, authenticate } as never;
-  app.register(clusterRoutes({ ...services, cluster }));
+  const services = { db: database.db, clock: { now: () => clusterNow }, authenticate, cluster };
+  app.register(clusterRoutes(services as never));
   return async (url: string) => {
     const answer = await app.inject({ url });
     return { status: answer.statusCode, body: answer.json<Record<string, unknown>>() };
