@@ -4,7 +4,7 @@ import { type Stage, startStage } from './demo/stage.ts';
 import { playStory } from './demo/story.ts';
 
 /**
- * `npm run demo`: the whole service with a sandbox Slack and a sandbox Opsgenie, a
+ * `npm run demo`: the whole service with a sandbox Slack, a sandbox Opsgenie and a sandbox cluster, a
  * story of about a minute, and then everything stays up for whoever wants to click.
  */
 const usage = `npm run demo [-- OPTIONS]
@@ -32,7 +32,9 @@ else process.exitCode = await run();
 
 async function run(): Promise<number> {
   const interrupted = interruption();
-  console.log('Starting PostgreSQL, the service, a sandbox Slack and a sandbox Opsgenie …');
+  console.log(
+    'Starting PostgreSQL, the service, a sandbox Slack, a sandbox Opsgenie and a sandbox cluster …',
+  );
   const stage = await startStage({ ports: options['any-ports'] ? 'any' : 'usual' });
   let exitCode = 0;
   try {

@@ -44,13 +44,15 @@ describe('the demo', () => {
       ['Warehouse queue length: cannot be evaluated', 'P2', 'resolved'],
       ['Nightly load test fails on staging', 'P1', 'firing'],
       [hostileAlert.title, 'P3', 'firing'],
+      ['Node worker-2 is not ready (its kubelet is silent)', 'P1', 'firing'],
     ]);
-    expect(told.filter((line) => !line.startsWith(' '))).toHaveLength(15);
+    expect(told.filter((line) => !line.startsWith(' '))).toHaveLength(16);
 
     expect(headers('#alert-critical')).toEqual([
       'P1 · Resolved · Payments take longer than 2 seconds',
       'P1 · Acknowledged · Disk of node-3 is 91 % full',
       'P1 · Firing · Payments take longer than 2 seconds',
+      'P1 · Firing · Node worker-2 is not ready (its kubelet is silent)',
     ]);
     expect(headers('#k8s-healthchecks').map((text) => text.replaceAll('\u2060', ''))).toEqual([
       'P3 · Firing · Pod ingress-nginx-controller-6d5f-x2k9p is crash looping',
@@ -64,6 +66,7 @@ describe('the demo', () => {
 
     const incidents = await list<Listed>('/api/v1/incidents');
     expect(incidents.map(({ title, status }) => [title, status])).toEqual([
+      ['Node worker-2 is not ready (its kubelet is silent)', 'open'],
       ['Payments take longer than 2 seconds', 'open'],
       ['Disk of node-3 is 91 % full', 'assigned'],
       ['Payments take longer than 2 seconds', 'resolved'],
@@ -76,6 +79,7 @@ describe('the demo', () => {
       ['[P1] Payments take longer than 2 seconds', 'closed', true, 2],
       ['[P1] Disk of node-3 is 91 % full', 'open', true, 1],
       ['[P1] Payments take longer than 2 seconds', 'open', false, 2],
+      ['[P1] Node worker-2 is not ready (its kubelet is silent)', 'open', false, 1],
     ]);
     expect(stage.opsgenie.deliveries().map((one) => one.status)).not.toContain(null);
   }, 60_000);
@@ -112,7 +116,7 @@ describe('npm run demo', () => {
       { timeout: 60_000 },
     );
     expect(stdout.trimEnd().split('\n').at(-1)).toBe(
-      'The story is over: 9 alerts (6 open), 8 Slack messages, 3 incidents, 3 Opsgenie alerts, 0 refusals by Slack.',
+      'The story is over: 10 alerts (7 open), 9 Slack messages, 4 incidents, 4 Opsgenie alerts, 0 refusals by Slack.',
     );
   }, 60_000);
 });

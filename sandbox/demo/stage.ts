@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import path from 'node:path';
@@ -6,19 +7,22 @@ import { type App, startApp } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { checkReport } from '../../src/config/problem.ts';
 import { createLog } from '../../src/observability/log.ts';
+import { type KubernetesSandbox, startKubernetesSandbox } from '../kubernetes/server.ts';
 import { type OpsgenieSandbox, startOpsgenieSandbox } from '../opsgenie/server.ts';
 import { type SlackSandbox, startSlackSandbox } from '../slack/server.ts';
+import { fillCluster } from './cluster.ts';
 import { type DataFolder, prepareDataFolder } from './data-folder.ts';
 import { freeOrAny, likedPorts, onPort } from './ports.ts';
 import { type Senders, createSenders } from './senders.ts';
 
-/** The whole service with a sandbox Slack and a sandbox Opsgenie around it. */
+/** The whole service with a sandbox Slack, a sandbox Opsgenie and a sandbox cluster around it. */
 export type Stage = {
   app: App;
   url: string;
   token: string;
   slack: SlackSandbox;
   opsgenie: OpsgenieSandbox;
+  cluster: KubernetesSandbox;
   send: Senders;
   dataFolder: string;
   logFile: string;
@@ -72,6 +76,9 @@ async function build(
     startOpsgenieSandbox({ port, apiKey: 'demo-opsgenie-key' }),
   );
   stops.push(() => opsgenie.stop());
+  const cluster = await startKubernetesSandbox({ bookmarkEveryMs: 10_000 });
+  stops.push(() => cluster.stop());
+  fillCluster(cluster);
 
   // Whoever has Slack's usual port is the only demo that runs: the usual folder is its own.
   const ownsFolder = liked.slack !== 0 && portOf(slack.url) === liked.slack;
@@ -82,6 +89,8 @@ async function build(
   const logStream = createWriteStream(logFile);
   stops.push(() => closeLog(logStream));
 
+  const kubeconfig = path.join(data.path, 'kubeconfig.yaml');
+  await writeFile(kubeconfig, cluster.kubeconfig(), { mode: 0o600 });
   const loaded = await loadConfig({
     argvConfigPath: settingsFile,
     cwd: data.path,
@@ -90,7 +99,8 @@ async function build(
       GOMON_PORT: String(port),
       GOMON_DATA_DIR: data.path,
       GOMON_ADMIN_TOKEN: token,
-      GOMON_KUBERNETES: 'off',
+      GOMON_KUBERNETES: 'kubeconfig',
+      KUBECONFIG: kubeconfig,
       GRAFANA_WEBHOOK_SECRET: grafanaSecret,
       SLACK_BOT_TOKEN: slackBotToken,
       SLACK_SIGNING_SECRET: slackSecret,
@@ -117,6 +127,7 @@ async function build(
     token,
     slack,
     opsgenie,
+    cluster,
     send: createSenders({ url, token, grafanaSecret }),
     dataFolder: data.path,
     logFile,

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { MessageWithReplies } from '../slack/model.ts';
+import { failingNode, failNode } from './cluster.ts';
 import {
   alertmanagerWebhook,
   brokenDataSource,
@@ -196,6 +197,24 @@ const chapters: Chapter[] = [
     tell(
       '  → the same alert, its second episode: one new message and a new incident; the old ones stay ended.',
     );
+  },
+
+  async ({ tell, app, slack, cluster }) => {
+    const shown = (): boolean =>
+      [...slack.messages('#alert-critical'), ...slack.messages('#k8s-healthchecks')].some(({ text }) =>
+        text.includes(failingNode),
+      );
+    expectThat(!shown(), 'nothing is said of a healthy cluster');
+    failNode(cluster);
+    await slack.waitFor(shown, 30_000);
+    await app.drain();
+    expectThat(slack.messages('#alert-critical').length === 4, 'one message for the node and its pods');
+    const { blocks } = message(slack, '#alert-critical', failingNode);
+    expectThat(JSON.stringify(blocks).includes('search'), 'the message names what fails with the node');
+    tell(
+      `Kubernetes: the node ${failingNode} says nothing any more; three pods run on it, all of the search among them.`,
+    );
+    tell('  → one message in #alert-critical that lists them, no message for each, and an incident.');
   },
 
   async ({ send, tell }) => {
