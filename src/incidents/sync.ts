@@ -25,6 +25,8 @@ export type SyncDependencies = {
   provider: IncidentProvider;
   clock: Clock;
   observe: (outcome: 'confirmed' | 'failed' | 'retried', command: string, detail: string) => void;
+  /** The name of this process, whose claims others take over when it is gone (`gone-claims.ts`). */
+  claimedBy?: string;
   /** Waits within a run; a timer when absent. */
   pause?: (ms: number, signal: AbortSignal) => Promise<void>;
 };
@@ -67,7 +69,7 @@ export async function syncIncident(
   const claimedAt = clock.now();
   const claimed = await db
     .updateTable('incidents')
-    .set({ sync_claimed_at: claimedAt })
+    .set({ sync_claimed_at: claimedAt, sync_claimed_by: deps.claimedBy ?? null })
     .where('id', '=', incidentId)
     .where((where) =>
       where.or([
@@ -85,7 +87,7 @@ export async function syncIncident(
     // Ours only: one that took too long may have lost it to another process.
     await db
       .updateTable('incidents')
-      .set({ sync_claimed_at: null })
+      .set({ sync_claimed_at: null, sync_claimed_by: null })
       .where('id', '=', incidentId)
       .where('sync_claimed_at', '=', claimedAt)
       .execute();
@@ -97,7 +99,7 @@ export async function syncIncident(
 export async function releaseSyncClaims(db: Db): Promise<void> {
   await db
     .updateTable('incidents')
-    .set({ sync_claimed_at: null })
+    .set({ sync_claimed_at: null, sync_claimed_by: null })
     .where('sync_claimed_at', 'is not', null)
     .execute();
 }

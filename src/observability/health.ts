@@ -31,19 +31,22 @@ export class Health {
     this.#phase = 'stopping';
   }
 
+  get isStopping(): boolean {
+    return this.#phase === 'stopping';
+  }
+
   /**
    * A pool that is full is this process's trouble and passes: the database is there.
    * @param troubles what the database knows of them and every process answers alike, by dependency.
    */
-  async readiness(
-    checkDatabase: () => Promise<DatabaseState>,
+  readiness(
+    found: DatabaseState,
     troubles: Record<string, string[]> = {},
-  ): Promise<{
+  ): {
     ready: boolean;
     state: 'starting' | 'ready' | 'stopping' | 'database-away';
     dependencies: Record<string, DependencyState>;
-  }> {
-    const found = await checkDatabase();
+  } {
     const database: DependencyState =
       found.state === 'ok' ? { state: 'ok' } : { state: 'failing', detail: found.detail };
     const state = this.#phase === 'ready' && found.state === 'away' ? 'database-away' : this.#phase;

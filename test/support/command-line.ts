@@ -37,6 +37,8 @@ export async function gomon(
 export type Served = {
   url: string;
   output: { stdout: string; stderr: string };
+  /** Rejects when it ends without having been told to, with the end of what it said. */
+  crashed: Promise<never>;
   /** As an operator does it; answers the exit code. */
   stop(): Promise<number | null>;
   /** Without a chance to clean up. */
@@ -48,7 +50,18 @@ export async function serve(options: { cwd: string; env?: Environment; args?: st
   const child = start(['serve', ...(options.args ?? [])], options.cwd, { GOMON_PORT: '0', ...options.env });
   const output = collect(child);
   const ended = once(child, 'close') as Promise<[number | null]>;
+  let told = false;
+  const crashed = new Promise<never>((_, reject) => {
+    void ended.then(([code]) => {
+      if (!told)
+        reject(
+          new Error(`serve ended with ${String(code)}:\n${lastOf(output.stdout)}${lastOf(output.stderr)}`),
+        );
+    });
+  });
+  crashed.catch(() => undefined);
   const end = async (signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> => {
+    told = true;
     if (child.exitCode === null && child.signalCode === null) child.kill(signal);
     return (await ended)[0];
   };
@@ -64,10 +77,13 @@ export async function serve(options: { cwd: string; env?: Environment; args?: st
   return {
     url: await ready,
     output,
+    crashed,
     stop: () => end('SIGTERM'),
     kill: async () => void (await end('SIGKILL')),
   };
 }
+
+const lastOf = (text: string): string => text.slice(-4_000);
 
 function collect(child: ChildProcess): { stdout: string; stderr: string } {
   const output = { stdout: '', stderr: '' };
