@@ -64,6 +64,7 @@ import { reportDeadChannels } from './notify/channel-report.ts';
 import { Dispatcher } from './notify/deliver.ts';
 import { guardNotifier } from './notify/guarded-notifier.ts';
 import { takeOverGoneClaims } from './notify/gone-claims.ts';
+import { createOutagePaths, type OutagePaths } from './outage-paths.ts';
 import { pendingNotifications, recoverStaleClaims, wakeChannel } from './notify/ledger.ts';
 import { planNotifications } from './notify/plan.ts';
 import { createDatabaseCheck } from './observability/database-check.ts';
@@ -390,6 +391,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       // What was wished for while there was no provider, or whose job is gone, is said now.
       if (provider !== null) starts.push(async () => void (await wakeSync(db, clock.now())));
 
+      let outagePaths: OutagePaths | null = null;
       if (slack !== null) {
         dispatcher = new Dispatcher({
           db,
@@ -409,9 +411,31 @@ export async function startApp(options: AppOptions): Promise<App> {
         const running = dispatcher;
         starts.push(() => running.start());
         stops.pushEarly('dispatcher', () => running.stop(), workEndsWithinMs);
+        outagePaths = createOutagePaths({
+          db,
+          clock,
+          settings,
+          notifier: slack.name,
+          provider,
+          breakers,
+          webhookUrl: secrets.fallbackWebhookUrl,
+          links: { alertUrl, traceUrl },
+          claimedBy: presence.name,
+          events,
+        });
+        const second = outagePaths.dispatcher;
+        if (second !== null) {
+          starts.push(() => second.start());
+          stops.pushEarly('dispatcher of the second path', () => second.stop(), workEndsWithinMs);
+        }
         const listener = new Listener({
           url: databaseUrl,
-          handlers: { [wakeChannel]: (budgets) => running.wake(budgets) },
+          handlers: {
+            [wakeChannel]: (budgets) => {
+              running.wake(budgets);
+              second?.wake(budgets);
+            },
+          },
           onError: (error) => warn(error, {}, 'the listening database connection broke'),
         });
         starts.push(() => listener.start());
@@ -525,6 +549,7 @@ export async function startApp(options: AppOptions): Promise<App> {
               if (probing !== null) await probeChannels(probing, signal);
             },
           },
+          ...(outagePaths?.entries ?? []),
           {
             name: 'orphans',
             everyMs: orphansEveryMs,

@@ -172,6 +172,12 @@ export function createEvents(
       else log.info({ event: 'circuit.closed', target }, 'calls to a target go through again');
     },
 
+    /** The second path took a message that Slack had left waiting. */
+    carried(channel: string, severity: Severity): void {
+      metrics.notifications.inc({ channel, outcome: 'posted' });
+      log.warn({ event: 'message.carried', channel, severity }, 'the second path carried a message');
+    },
+
     /** What somebody did to an incident itself. */
     actedOnIncident(action: string, door: string, userId: string, incidentId: string): void {
       metrics.actions.inc({ action, door });
