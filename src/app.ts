@@ -185,7 +185,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       },
       gate: watch.gate,
     });
-    watch.onCut(database.cutAll);
+    watch.onCut(() => database.cutAll());
     const { db, pool } = database;
     stops.push('database pool', () => database.close());
     stops.push('database watch', () => watch.stop());
@@ -330,7 +330,7 @@ export async function startApp(options: AppOptions): Promise<App> {
               folder,
               clock,
               pace,
-              observe: events.dispatch,
+              observe: (event) => events.dispatch(event),
             });
       const opened = new Spool({
         folder,

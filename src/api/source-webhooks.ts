@@ -41,7 +41,7 @@ export function sourceWebhooks(services: ApiServices): FastifyPluginCallbackZod 
       bodyLimit,
       config,
       schema: schema('Grafana webhook contact point (unified alerting and legacy)'),
-      handler: async (request, reply) => answer(await receive(services, grafana, request), reply),
+      handler: async (request, reply) => sendAnswer(await receive(services, grafana, request), reply),
     });
     app.route({
       method: ['POST', 'PUT'],
@@ -50,7 +50,7 @@ export function sourceWebhooks(services: ApiServices): FastifyPluginCallbackZod 
       config,
       onRequest,
       schema: schema('Alertmanager webhook_config'),
-      handler: async (request, reply) => answer(await receive(services, alertmanager, request), reply),
+      handler: async (request, reply) => sendAnswer(await receive(services, alertmanager, request), reply),
     });
     app.post(
       '/api/v2/alerts',
@@ -61,7 +61,7 @@ export function sourceWebhooks(services: ApiServices): FastifyPluginCallbackZod 
         schema: schema("Alertmanager's own API: Prometheus and Grafana can send here directly"),
       },
       async (request, reply) =>
-        answer(await receive(services, alertmanagerApi, request), reply, answerLikeAlertmanager),
+        sendAnswer(await receive(services, alertmanagerApi, request), reply, answerLikeAlertmanager),
     );
     done();
   };
@@ -158,7 +158,7 @@ function joinTenants(token: string, organisation: string): string {
 }
 
 /** 200 with what became of each, or 202 where it only lies in the spool yet. */
-function answer(
+function sendAnswer(
   stored: Stored,
   reply: FastifyReply,
   form: (result: IntakeResult, reply: FastifyReply) => DeliveryAnswer = answerOf,

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { audit } from '../alerts/alert-store.ts';
 import { changedJobs } from '../alerts/changed.ts';
+import { persist } from '../db/persist.ts';
 import type { Db, Tx } from '../db/pool.ts';
 import { fromStorable, fromStorableJson, toStorable, toStorableJson } from '../db/text.ts';
 import { enqueue } from '../jobs/enqueue.ts';
@@ -85,12 +86,15 @@ export async function syncIncident(
     resumeAt = await workOff(deps, incidentId, signal);
   } finally {
     // Ours only: one that took too long may have lost it to another process.
-    await db
-      .updateTable('incidents')
-      .set({ sync_claimed_at: null, sync_claimed_by: null })
-      .where('id', '=', incidentId)
-      .where('sync_claimed_at', '=', claimedAt)
-      .execute();
+    const release = async (): Promise<void> => {
+      await db
+        .updateTable('incidents')
+        .set({ sync_claimed_at: null, sync_claimed_by: null })
+        .where('id', '=', incidentId)
+        .where('sync_claimed_at', '=', claimedAt)
+        .execute();
+    };
+    await persist(release, { withinMs: claimForMs / 2, signal });
   }
   if (resumeAt !== null) await comeBack(deps, incidentId, resumeAt);
 }

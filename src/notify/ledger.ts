@@ -184,7 +184,7 @@ export async function recoverStaleClaims(db: Db, claimedBefore: Date, now: Date)
   await sql`
     UPDATE notifications
     SET state = CASE WHEN message_id IS NULL THEN 'unknown' ELSE 'due' END,
-        attempts = CASE WHEN message_id IS NULL THEN 1 ELSE attempts END, claimed_by = NULL, claimed_by = NULL, due_at = ${now}, updated_at = ${now}
+        attempts = CASE WHEN message_id IS NULL THEN 1 ELSE attempts END, claimed_by = NULL, due_at = ${now}, updated_at = ${now}
     WHERE state = 'sending' AND claimed_at < ${claimedBefore}`.execute(db);
 }
 

@@ -40,7 +40,7 @@ export class OutageSummary {
   async hold(giveUp: AbortSignal): Promise<void> {
     this.#held.abort();
     const done = new Promise((resolve) => giveUp.addEventListener('abort', resolve, { once: true }));
-    await Promise.race([Promise.allSettled([...this.#lines.values()].map((line) => line.begun)), done]);
+    await Promise.race([Promise.allSettled([...this.#lines.values()].map(async (line) => line.begun)), done]);
     this.#lines.clear();
     this.#held = new AbortController();
   }

@@ -4,6 +4,8 @@ import { startWorld, type World } from '../support/world.ts';
 
 let proxy: DatabaseProxy;
 let world: World | null = null;
+const call: World['call'] = (...request) => here().call(...request);
+const rows: World['rows'] = (text, values) => here().rows(text, values);
 
 async function start(options: Parameters<typeof startWorld>[0] = {}): Promise<World> {
   world = await startWorld({
@@ -30,6 +32,11 @@ const grafana = {
   alerts: [{ status: 'firing', labels: { alertname: 'A' } }],
 };
 
+function here(): World {
+  if (world === null) throw new Error('no world yet');
+  return world;
+}
+
 /** One of every kind of route that needs the database. */
 const routes: [string, string, unknown?][] = [
   ['POST', '/api/v1/alerts', { title: 'Disk full', severity: 'P1' }],
@@ -52,7 +59,7 @@ describe('while the database is away', () => {
   it.each(['refuses', 'hangs'] as const)(
     'and %s, every route says so at once, and all goes on afterwards',
     async (how) => {
-      const { call } = await start();
+      await start();
       expect((await call('POST', '/api/v1/alerts', { title: 'Before', severity: 'P1' })).status).toBe(201);
       await world?.drain();
       if (how === 'refuses') await proxy.refuse();
@@ -92,7 +99,7 @@ describe('while the database is away', () => {
   );
 
   it('a commit whose answer was lost is 503, and its repeat counts once', async () => {
-    const { call, rows } = await start();
+    await start();
     const alert = { title: 'Disk full', severity: 'P1', dedupKey: 'disk' };
     proxy.loseCommitAfter('INSERT INTO alerts_active');
     expect((await call('POST', '/api/v1/alerts', alert)).status).toBe(503);
@@ -107,7 +114,7 @@ describe('while the database is away', () => {
   });
 
   it('says that connections are all in use, and not that the database is away', async () => {
-    const { call, rows, databaseUrl } = await start({
+    const { databaseUrl } = await start({
       settings: { database: { poolSize: 2 } },
       roles: ['api'],
     });
@@ -135,7 +142,7 @@ describe('while the database is away', () => {
   });
 
   it('a failover leaves it to be read only: 503, and it goes on with the new primary', async () => {
-    const { call, rows } = await start();
+    await start();
     const name = new URL(proxy.url).pathname.slice(1);
     await rows(`ALTER DATABASE ${name} SET default_transaction_read_only = on`);
     // Those who are connected notice at their next session, as after a failover.
@@ -156,7 +163,7 @@ describe('while the database is away', () => {
 });
 
 describe('at start', () => {
-  it('the service waits for its database with its doors open, and for nobody else', async () => {
+  it('waits for its database with its doors open, and for nobody else', async () => {
     const starting = startWorld({
       opsgenieStatusAsks: 0,
       env: { GOMON_PORT: '0' },
@@ -187,7 +194,7 @@ describe('at start', () => {
     expect(world.slack.messages('#alert-critical')).toHaveLength(1);
   });
 
-  it('it gives up after its patience, and says for whom it waited', async () => {
+  it('gives up after its patience, and says for whom it waited', async () => {
     const started = startWorld({
       settings: { database: { startPatienceSeconds: 0 } },
       databaseThrough: async (url) => {

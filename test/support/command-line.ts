@@ -52,7 +52,7 @@ export async function serve(options: { cwd: string; env?: Environment; args?: st
   const ended = once(child, 'close') as Promise<[number | null]>;
   let told = false;
   const crashed = new Promise<never>((_, reject) => {
-    void ended.then(([code]) => {
+    void ended.then(([code]): void => {
       if (!told)
         reject(
           new Error(`serve ended with ${String(code)}:\n${lastOf(output.stdout)}${lastOf(output.stderr)}`),

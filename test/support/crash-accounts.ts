@@ -1,4 +1,4 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { expect, vi } from 'vitest';
 import type { OpsgenieSandbox } from '../../sandbox/opsgenie/server.ts';
 import type { SlackSandbox } from '../../sandbox/slack/server.ts';

@@ -76,11 +76,11 @@ export async function runCrashStorm(storm: CrashStorm): Promise<void> {
     load.push(...senders.map((sender) => sender.run(stopping.signal, givingUp.signal)));
     load.push(clickOn(stopping.signal, () => acknowledgeNow(slack, reported())));
     const failed = Promise.race([crash.promise, Promise.all(load).then(() => new Promise<never>(() => {}))]);
-    const taken = (): number => senders.reduce((sum, sender) => sum + sender.counts.taken, 0);
+    const takenSoFar = (): number => senders.reduce((sum, sender) => sum + sender.counts.taken, 0);
     for (let kill = 1; kill <= storm.kills; kill += 1) {
       // The last one was survived: requests are taken again, and some of what they lead to is under way.
-      const enough = taken() + random.between(2, 25);
-      await Promise.race([until(() => taken() >= enough), failed]);
+      const enough = takenSoFar() + random.between(2, 25);
+      await Promise.race([until(() => takenSoFar() >= enough), failed]);
       await Promise.race([wait(random.between(0, 300)), failed]);
       if (storm.target === 'database') await killDatabase(dataDir, failed);
       else await killOne(running, random.between(0, running.length - 1), begin);
@@ -109,7 +109,7 @@ export async function runCrashStorm(storm: CrashStorm): Promise<void> {
     stopping.abort();
     givingUp.abort();
     await Promise.allSettled(load);
-    await Promise.all(running.map((one) => one?.kill()));
+    await Promise.all(running.map(async (one) => one?.kill()));
     if (database === null) await stopDatabase(dataDir);
     await Promise.all([slack.close(), opsgenie.stop()]);
     await database?.drop();
