@@ -47,4 +47,4 @@ it('after an outage of Opsgenie work goes on by itself within ten seconds, and n
   } finally {
     await world.stop();
   }
-});
+}, 90_000);
