@@ -524,6 +524,8 @@ export async function startApp(options: AppOptions): Promise<App> {
 
       const isHeld = (): boolean => breakers.opsgenie.isOpen;
       const providerReturn = provider === null ? null : new ProviderReturn({ db, provider, clock, isHeld });
+      // It may be over again before the timetable looks.
+      breakers.opsgenie.onChange(({ open }) => (open ? providerReturn?.held() : undefined));
       const watched = watchedSources(settings.sources, rulesOf);
       timetable = new Timetable(
         [
