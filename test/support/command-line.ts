@@ -51,13 +51,9 @@ export async function serve(options: { cwd: string; env?: Environment; args?: st
   const output = collect(child);
   const ended = once(child, 'close') as Promise<[number | null]>;
   let told = false;
-  const crashed = new Promise<never>((_, reject) => {
-    void ended.then(([code]): void => {
-      if (!told)
-        reject(
-          new Error(`serve ended with ${String(code)}:\n${lastOf(output.stdout)}${lastOf(output.stderr)}`),
-        );
-    });
+  const crashed = ended.then(async ([code]): Promise<never> => {
+    if (told) return new Promise<never>(() => undefined);
+    throw new Error(`serve ended with ${String(code)}:\n${lastOf(output.stdout)}${lastOf(output.stderr)}`);
   });
   crashed.catch(() => undefined);
   const end = async (signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> => {
