@@ -291,7 +291,14 @@ export async function startApp(options: AppOptions): Promise<App> {
       channels: settings.slack.channels,
       canary: canaryChannel,
     };
-    const standIns = { channels: settings.slack.channels, standIns: settings.slack.standIns };
+    const standIns = {
+      channels: settings.slack.channels,
+      // Our own test alerts never come where people look: their channel has no stand-in.
+      standIns: {
+        ...settings.slack.standIns,
+        ...(canaryChannel === null ? {} : { [canaryChannel]: canaryChannel }),
+      },
+    };
     const incidentPolicy: IncidentPolicy = {
       autoCreate: settings.incidents.autoCreate,
       assignment: settings.incidents.assignment,
