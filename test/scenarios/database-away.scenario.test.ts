@@ -150,7 +150,7 @@ describe('while the database is away', () => {
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'gomon%'`,
     );
     await until(async () => !(await isReady()));
-    expect((await call('GET', '/readyz')).body.dependencies.database.detail).toContain('only be read');
+    expect((await call('GET', '/readyz')).body.dependencies.database.detail).toContain('takes no writes');
     const refused = await call('POST', '/api/v1/alerts', { title: 'Disk full' });
     expect(refused.status).toBe(503);
     expect(refused.headers.get('retry-after')).not.toBeNull();
