@@ -110,7 +110,7 @@ export type App = {
 };
 
 /** Whoever stops us waits 10 s, and part of that is needed to exit. */
-const stopWithinMs = 9_000;
+const stopWithinMs = 8_000;
 /** Sends and jobs under way are finished if they soon end by themselves, and given up or handed back if not. */
 const workEndsWithinMs = 4_500;
 const closeConnectionsAfterMs = 1_500;

@@ -46,7 +46,13 @@ export type Served = {
 };
 
 /** `gomon serve`, once it says that it is ready. */
-export async function serve(options: { cwd: string; env?: Environment; args?: string[] }): Promise<Served> {
+export async function serve(options: {
+  cwd: string;
+  env?: Environment;
+  args?: string[];
+  /** Part of the log line that ends the wait; it has to name the `url`. */
+  untilLine?: string;
+}): Promise<Served> {
   const child = start(['serve', ...(options.args ?? [])], options.cwd, { GOMON_PORT: '0', ...options.env });
   const output = collect(child);
   const ended = once(child, 'close') as Promise<[number | null]>;
@@ -63,7 +69,9 @@ export async function serve(options: { cwd: string; env?: Environment; args?: st
   };
   const ready = new Promise<string>((resolve, reject) => {
     child.stdout?.on('data', () => {
-      const line = output.stdout.split('\n').find((one) => one.includes('gomon is ready'));
+      const line = output.stdout
+        .split('\n')
+        .find((one) => one.includes(options.untilLine ?? 'gomon is ready'));
       if (line !== undefined) resolve((JSON.parse(line) as { url: string }).url);
     });
     void ended.then(([code]) =>
