@@ -16,6 +16,7 @@ import type { ApiServices, Readiness } from './api/services.ts';
 import { createToken, listTokens } from './api/token-store.ts';
 import { handleInteraction } from './chat/interaction.ts';
 import { receive } from './chat/receive.ts';
+import { startClusterWatch } from './cluster-watch.ts';
 import type { Config } from './config/load.ts';
 import { healthCheckOf } from './config/health-check-settings.ts';
 import { publicUrlOf } from './config/settings.ts';
@@ -641,6 +642,19 @@ export async function startApp(options: AppOptions): Promise<App> {
       healthChecker = checker;
       stops.pushEarly('health checks', () => checker.stop());
     }
+    const cluster = active.has('watcher')
+      ? startClusterWatch({
+          config: options.config,
+          db,
+          databaseUrl,
+          intake,
+          rules: rulesOf('kubernetes'),
+          clock,
+          health,
+          log,
+        })
+      : null;
+    if (cluster !== null) stops.pushEarly('cluster watch', () => cluster.stop());
 
     metrics.onScrape(async () => {
       metrics.databaseUp.set((await checkDatabase()).state === 'away' ? 0 : 1);
@@ -710,13 +724,15 @@ export async function startApp(options: AppOptions): Promise<App> {
         routing,
         chatDoor,
         providerDoor: createOpsgenieDoor({ webhookSecrets: secrets.opsgenieWebhookSecrets }),
+        cluster: cluster?.reader ?? null,
         readiness: async (): Promise<Readiness> => {
           const state = await checkDatabase();
           const dead =
             slack === null || state.state === 'away'
               ? []
               : await reportDeadChannels(db, slack.name, standIns).catch(() => []);
-          return health.readiness(state, { slack: dead });
+          const { troubles, notes } = cluster?.report() ?? { troubles: [], notes: [] };
+          return health.readiness(state, { slack: dead, kubernetes: troubles }, { kubernetes: notes });
         },
         isStopping: () => health.isStopping,
         limits: { maxBodyBytes: settings.intake.maxBodyBytes },
@@ -820,6 +836,7 @@ export async function startApp(options: AppOptions): Promise<App> {
         await timetable?.runAll();
         await watches.runAll();
         await healthChecker?.runDue();
+        await cluster?.look();
       },
       drain: async (timeoutMs = 15_000) => {
         const until = Date.now() + timeoutMs;

@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
+import { addClusterCommands } from './commands/cluster.ts';
 import { addConfigCommands } from './commands/config.ts';
 import { addDatabaseCommands } from './commands/database.ts';
 import { addLedgerCommands } from './commands/ledger.ts';
+import { addRulesCommands } from './commands/rules.ts';
 import { addSendCommand } from './commands/send.ts';
 import { addServeCommand } from './commands/serve.ts';
 import { addSlackCommands } from './commands/slack.ts';
@@ -21,8 +23,10 @@ addDatabaseCommands(program);
 addConfigCommands(program);
 addTokenCommands(program);
 addSlackCommands(program);
+addClusterCommands(program);
 addSendCommand(program);
 addLedgerCommands(program);
+addRulesCommands(program);
 
 try {
   await program.parseAsync();

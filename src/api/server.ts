@@ -11,6 +11,7 @@ import {
 import { alertRoutes } from './alerts.ts';
 import { requireRight } from './auth.ts';
 import { refuseBroken } from './broken-requests.ts';
+import { clusterRoutes } from './cluster.ts';
 import { createAlertsRoute } from './create-alerts.ts';
 import { deliveryRoutes } from './deliveries.ts';
 import { healthCheckRoutes } from './health-checks.ts';
@@ -151,6 +152,7 @@ export async function buildServer(services: ApiServices, options: ServerOptions)
     await people.register(deliveryRoutes(services));
     await people.register(ledgerRoute(services));
     await people.register(healthCheckRoutes(services));
+    await people.register(clusterRoutes(services));
   });
   let document: string | null = null;
   app.get('/api/v1/openapi.json', { schema: { hide: true }, onRequest: holdOpenPages }, (_request, reply) => {

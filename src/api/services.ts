@@ -2,6 +2,7 @@ import type { AlertSource } from '../alerts/source.ts';
 import type { Intake } from '../alerts/intake.ts';
 import type { SourceRules } from '../alerts/source-rules.ts';
 import type { SourceName } from '../alerts/alert.ts';
+import type { ClusterView } from '../cluster/cluster-view.ts';
 import type { ChatDoor } from '../chat/chat-door.ts';
 import type { Db } from '../db/pool.ts';
 import type { IncidentPolicy } from '../incidents/open.ts';
@@ -35,6 +36,8 @@ export type ApiServices = {
   routing: Routing;
   chatDoor: ChatDoor;
   providerDoor: ProviderDoor;
+  /** The cluster that this process watches; null: none. */
+  cluster: ClusterReader | null;
   /** Each dependency's state for people; `database` decides readiness. */
   readiness: () => Promise<Readiness>;
   /** From the first moment of a stop: nothing more is taken in. */
@@ -43,6 +46,9 @@ export type ApiServices = {
   /** How long requests of sources are kept. */
   deliveriesKeptDays: number;
 };
+
+/** The view answers from memory. */
+export type ClusterReader = { name: string; view: ClusterView };
 
 export type Readiness = {
   ready: boolean;

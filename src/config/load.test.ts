@@ -153,6 +153,7 @@ describe('secrets', () => {
       opsgenieApiKey: 'xoxb-from-a-file',
       opsgenieWebhookSecrets: [],
       fallbackWebhookUrl: null,
+      kubernetesToken: null,
     });
     expect(origin.variables).toEqual(['DATABASE_URL', 'GRAFANA_WEBHOOK_SECRET', 'OPSGENIE_API_KEY']);
   });

@@ -149,6 +149,7 @@ async function takeSecrets(
     opsgenieApiKey: one('opsgenieApiKey'),
     opsgenieWebhookSecrets: many('opsgenieWebhookSecrets'),
     fallbackWebhookUrl: one('fallbackWebhookUrl'),
+    kubernetesToken: one('kubernetesToken'),
   };
   return { secrets, problems, variables };
 }
@@ -256,7 +257,6 @@ function noticeSlips(env: Environment): string[] {
 function noticeIdle(settings: Settings): string[] {
   const idle = {
     'spool.dir': settings.spool.dir !== null,
-    'kubernetes.kubeconfig': settings.kubernetes.kubeconfig !== null,
   };
   return Object.entries(idle).flatMap(([name, isSet]) =>
     isSet ? [`${name} is set, but nothing reads it yet`] : [],

@@ -17,6 +17,7 @@ export type Secrets = {
   opsgenieApiKey: string | null;
   opsgenieWebhookSecrets: string[];
   fallbackWebhookUrl: string | null;
+  kubernetesToken: string | null;
 };
 
 export type SecretName = keyof Secrets;
@@ -80,6 +81,12 @@ export const secretPlaces: Record<SecretName, SecretPlace> = {
     many: false,
     description:
       'Where P0 and P1 are posted as JSON when Slack does not take them; a secret, because such addresses often are.',
+  },
+  kubernetesToken: {
+    path: 'kubernetes.token',
+    variable: 'GOMON_KUBERNETES_TOKEN',
+    many: false,
+    description: 'Bearer token for kubernetes.apiUrl.',
   },
 };
 

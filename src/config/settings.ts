@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ruleNames, unknownThresholds } from '../cluster/rules.ts';
 import {
   Channel,
   FilePath,
@@ -179,14 +180,69 @@ const Jaeger = z.strictObject({
     .describe('The address people open; null: the query API. JAEGER_UI_URL.'),
 });
 
+const RuleName = z.enum(ruleNames);
+
+const RuleChange = z.strictObject({
+  enabled: z.boolean().optional().describe('false: never look for it.'),
+  waitSeconds: z
+    .int()
+    .min(0)
+    .max(31_536_000)
+    .optional()
+    .describe('How long it has to last before it is told.'),
+  severity: Severity.optional().describe('Instead of the severities of all stages.'),
+  thresholds: z
+    .record(z.string(), z.number().min(0))
+    .optional()
+    .describe('Other numbers of the rule, by name.'),
+});
+
+function pathOf(threshold: string): string[] {
+  const [rule = '', name = ''] = threshold.split('.thresholds.');
+  return [rule, 'thresholds', name];
+}
+
 const Kubernetes = z.strictObject({
-  mode: z.enum(['auto', 'off']).default('auto').describe('off: never look for a cluster. GOMON_KUBERNETES.'),
+  mode: z
+    .enum(['auto', 'in-cluster', 'kubeconfig', 'url', 'off'])
+    .default('auto')
+    .describe(
+      'Where the cluster is. auto: apiUrl when it is set, else the in-cluster account, else a kubeconfig, else off; off: never look for one. GOMON_KUBERNETES.',
+    ),
   kubeconfig: FilePath.nullable()
     .default(null)
-    .describe('Its path; null: the in-cluster account. KUBECONFIG.'),
+    .describe('Its path, or several as in PATH; null: ~/.kube/config. KUBECONFIG.'),
+  context: z
+    .string()
+    .min(1)
+    .max(500)
+    .nullable()
+    .default(null)
+    .describe('Which context of the kubeconfig; null: its current one.'),
+  apiUrl: WebUrl.nullable()
+    .default(null)
+    .describe('The address of the API server, to be used with the token.'),
+  caFile: FilePath.nullable()
+    .default(null)
+    .describe('The CA of apiUrl as PEM; null: the CAs that everybody knows.'),
   namespaces: listOf(Word)
     .prefault(['monitoring', 'kube-system', 'ingress-nginx'])
     .describe('Namespaces that are watched.'),
+  cluster: Word.default('default').describe(
+    'Name of the cluster: a label of its alerts, and part of their identity.',
+  ),
+  rules: z
+    .partialRecord(RuleName, RuleChange)
+    .default({})
+    .superRefine((changes, context) => {
+      for (const path of unknownThresholds(changes))
+        context.addIssue({
+          code: 'custom',
+          path: pathOf(path),
+          message: 'a threshold that its rule has; gomon rules list names them',
+        });
+    })
+    .describe('Changes of the rules by name; gomon rules list prints all of them.'),
 });
 
 const Intake = z.strictObject({
@@ -310,6 +366,7 @@ export const pathSettings = [
   'database.dataDir',
   'slack.templateFile',
   'kubernetes.kubeconfig',
+  'kubernetes.caFile',
   'spool.dir',
 ] as const;
 

@@ -12,6 +12,8 @@ export type Database = {
   incidents: IncidentsTable;
   incident_commands: IncidentCommandsTable;
   cluster_health: ClusterHealthTable;
+  cluster_conditions: ClusterConditionsTable;
+  cluster_watch: ClusterWatchTable;
   deliveries: DeliveriesTable;
   notifications: NotificationsTable;
   send_budgets: SendBudgetsTable;
@@ -165,6 +167,25 @@ type ClusterHealthTable = {
   failed_pods: number;
   namespace_data: Json<Record<string, unknown>>;
   resource_metrics: Json<Record<string, unknown>>;
+};
+
+type ClusterConditionsTable = {
+  cluster: string;
+  key: string;
+  state: 'pending' | 'suppressed' | 'digested' | 'firing' | 'resolved';
+  severity: Severity | null;
+  since: Date;
+  fired_at: Date | null;
+  finding: Json<Record<string, unknown>>;
+  updated_at: Date;
+};
+
+type ClusterWatchTable = {
+  cluster: string;
+  started_at: Date;
+  baselined: string[];
+  history: Json<Record<string, unknown>>;
+  updated_at: Date;
 };
 
 type DeliveriesTable = {

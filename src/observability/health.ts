@@ -37,11 +37,13 @@ export class Health {
 
   /**
    * A pool that is full is this process's trouble and passes: the database is there.
-   * @param troubles what the database knows of them and every process answers alike, by dependency.
+   * @param troubles what is asked for at this moment (the database knows some, and every process answers alike), by dependency.
+   * @param notes for people, of what is well.
    */
   readiness(
     found: DatabaseState,
     troubles: Record<string, string[]> = {},
+    notes: Record<string, string[]> = {},
   ): {
     ready: boolean;
     state: 'starting' | 'ready' | 'stopping' | 'database-away';
@@ -53,14 +55,20 @@ export class Health {
     return {
       ready: state === 'ready',
       state,
-      dependencies: { database, ...this.#withTroubles(troubles) },
+      dependencies: { database, ...this.#withTroubles(troubles, notes) },
     };
   }
 
-  #withTroubles(troubles: Record<string, string[]>): Record<string, DependencyState> {
+  #withTroubles(
+    troubles: Record<string, string[]>,
+    notes: Record<string, string[]>,
+  ): Record<string, DependencyState> {
     return Object.fromEntries(
       [...this.#dependencies].map(([name, known]) => {
         const more = troubles[name] ?? [];
+        const noted = notes[name] ?? [];
+        if (more.length === 0 && noted.length > 0 && known.state === 'ok')
+          return [name, { state: known.state, detail: noted.join('; ').slice(0, 2_000) }];
         if (more.length === 0) return [name, known];
         const detail = [...more, ...(known.detail === undefined ? [] : [known.detail])].join('; ');
         return [name, { state: 'failing' as const, detail: detail.slice(0, 2_000) }];

@@ -1,0 +1,180 @@
+import { type DescribedSignal, describeSignal } from './alerts/describe.ts';
+import type { Intake } from './alerts/intake.ts';
+import type { SourceRules } from './alerts/source-rules.ts';
+import type { AlertSignal } from './alerts/source.ts';
+import type { ClusterView } from './cluster/cluster-view.ts';
+import { activeRules } from './cluster/rules.ts';
+import { noProbes } from './cluster/scene.ts';
+import { ClusterWatcher, type WatcherEvent } from './cluster/watcher.ts';
+import { clusterChoiceOf } from './config/cluster-choice.ts';
+import type { Config } from './config/load.ts';
+import { Leadership } from './db/leadership.ts';
+import { locks } from './db/locks.ts';
+import type { Db } from './db/pool.ts';
+import { KubernetesConnection } from './integrations/kubernetes/connection.ts';
+import { chooseCluster } from './integrations/kubernetes/credentials.ts';
+import { createKubernetesWatch, type WatchEvent } from './integrations/kubernetes/kubernetes-watch.ts';
+import { readLastLogLines } from './integrations/kubernetes/last-log-lines.ts';
+import { readWatchHealth, type WatchReport } from './integrations/kubernetes/watch-report.ts';
+import type { Clock } from './lib/clock.ts';
+import type { Health } from './observability/health.ts';
+import type { Log } from './observability/log.ts';
+
+/** Part of the composition root: what `app.ts` would hold of the cluster. */
+
+export type ClusterWatchOptions = {
+  config: Pick<Config, 'settings' | 'secrets'>;
+  db: Db;
+  databaseUrl: string;
+  intake: Intake;
+  /** Of the source `kubernetes`. */
+  rules: SourceRules;
+  clock: Clock;
+  health: Health;
+  log: Log;
+};
+
+export type ClusterWatch = {
+  /** For the API, and what its answers name the cluster. */
+  reader: { name: string; view: ClusterView };
+  /** What people find under `kubernetes` in `/readyz`. */
+  report(): WatchReport;
+  /** Looks now, where this process is the one that watches. */
+  look(): Promise<void>;
+  stop(): Promise<void>;
+};
+
+/** What goes wrong at every look is said so often. */
+const repeatTroubleMs = 60_000;
+
+/**
+ * Connects to the cluster and watches it; null where there is none to watch. It
+ * waits for nothing: a cluster that is away is told by `report`.
+ * @throws where the settings name a cluster that cannot be one
+ */
+export function startClusterWatch(options: ClusterWatchOptions): ClusterWatch | null {
+  const { config, db, databaseUrl, clock, health, log } = options;
+  const settings = config.settings.kubernetes;
+  const chosen = chooseCluster(clusterChoiceOf(config));
+  health.register('kubernetes', chosen.is === 'chosen');
+  if (chosen.is === 'off') {
+    log.info({ integration: 'kubernetes', reason: chosen.reason }, 'no cluster is watched');
+    return null;
+  }
+  if (chosen.is === 'wrong') throw new Error(`The Kubernetes cluster cannot be watched: ${chosen.reason}`);
+
+  const startedAt = clock.now();
+  const connection = new KubernetesConnection(chosen.source, clock);
+  const watch = createKubernetesWatch({
+    connection,
+    namespaces: settings.namespaces,
+    clock,
+    observe: (event) => sayWatchEvent(log, event),
+  });
+  const watcher = new ClusterWatcher({
+    db,
+    view: watch.view,
+    cluster: settings.cluster,
+    rules: activeRules(settings.rules),
+    clock,
+    onChange: (listener) => watch.onChange(listener),
+    submit: (signals) => submit(options, signals),
+    probes: () => ({ ...noProbes, ...watch.probes() }),
+    readLogs: (pod, signal) => lastWords(connection, pod, signal),
+    observe: watcherTroubles(log, clock),
+  });
+  const leadership = new Leadership({
+    url: databaseUrl,
+    lock: locks.clusterWatcher,
+    lead: async (signal) => {
+      log.info({ cluster: settings.cluster }, 'this process watches the cluster now');
+      await watcher.lead(signal);
+    },
+    onError: (error) => log.warn({ err: error }, 'the cluster could not be watched and is tried again'),
+  });
+  watch.start();
+  leadership.start();
+  log.info(
+    { cluster: settings.cluster, by: chosen.source.name, namespaces: settings.namespaces },
+    'a cluster is watched',
+  );
+  return {
+    reader: { name: settings.cluster, view: watch.view },
+    report: () => readWatchHealth(watch.health(), startedAt, clock.now()),
+    look: () => watcher.lookNow(),
+    stop: async () => {
+      await leadership.stop();
+      await watch.stop();
+      await connection.close();
+    },
+  };
+}
+
+/** False when they could not be taken now: the watcher decides the same again. */
+async function submit(options: ClusterWatchOptions, signals: AlertSignal[]): Promise<boolean> {
+  const { intake, rules, clock } = options;
+  const described: DescribedSignal[] = signals.map((signal) => describeSignal(signal, rules, 'kubernetes'));
+  const result = await intake.submit({
+    source: 'kubernetes',
+    sender: 'watcher',
+    door: 'system',
+    receivedAt: clock.now(),
+    entries: described.map((signal) => ({ ok: true, signal })),
+    raw: { contentType: 'application/json', headers: {}, body: Buffer.from(JSON.stringify(signals)) },
+  });
+  return result.ok;
+}
+
+/** Of the run that crashed; of the present one where there was none before. */
+async function lastWords(
+  connection: KubernetesConnection,
+  pod: { namespace: string; name: string; container: string },
+  signal: AbortSignal,
+): Promise<string | null> {
+  const { namespace, name, container } = pod;
+  for (const previous of [true, false]) {
+    const found = await readLastLogLines(connection, { namespace, pod: name, container, previous }, signal);
+    if (found.ok && found.lines.length > 0) return found.lines.join('\n');
+    if (!found.ok && found.reason !== 'none') return null;
+  }
+  return null;
+}
+
+function sayWatchEvent(log: Log, event: WatchEvent): void {
+  switch (event.kind) {
+    case 'fresh':
+      log.info({ resource: event.resource }, 'a kind of object of the cluster is read');
+      return;
+    case 'off':
+      log.warn(
+        { resource: event.resource, namespace: event.namespace, state: event.state, detail: event.detail },
+        'a kind of object of the cluster is not read, and what needs it is off',
+      );
+      return;
+    case 'permissions': {
+      const { missing } = event.report;
+      const fields = { missing: missing.map(({ verbs, resource }) => `${verbs.join(',')} ${resource}`) };
+      if (missing.some(({ isNeeded }) => isNeeded))
+        log.warn(fields, 'permissions in the cluster are missing: see gomon cluster doctor');
+      else log.info(fields, 'permissions in the cluster were reviewed');
+      return;
+    }
+    case 'trouble':
+    case 'relist': {
+      const { kind, ...fields } = event;
+      log.debug(fields, kind === 'trouble' ? 'reading the cluster stumbled' : 'the cluster is listed anew');
+    }
+  }
+}
+
+/** What failed is said once a minute, however often it is tried. */
+function watcherTroubles(log: Log, clock: Clock): (event: WatcherEvent) => void {
+  const said = new Map<string, number>();
+  return (event) => {
+    if (event.kind !== 'trouble') return;
+    const nowMs = clock.now().getTime();
+    if (nowMs - (said.get(event.what) ?? Number.NEGATIVE_INFINITY) < repeatTroubleMs) return;
+    said.set(event.what, nowMs);
+    log.warn({ err: event.error }, event.what);
+  };
+}

@@ -1,0 +1,184 @@
+import { describe, expect, it } from 'vitest';
+import { ClusterLook } from '../../test/support/cluster-look.ts';
+import { deployment, make, node, pod, replicaSet } from '../../test/support/cluster-objects.ts';
+
+/** What only shows over time: measured use, trends, changes. */
+
+function measured(look: ClusterLook, cpu: string, memory: string): void {
+  const timestamp = look.now.toISOString();
+  look.view.put(make('NodeMetrics', 'n1', { namespace: null, timestamp, usage: { cpu, memory } }));
+}
+
+/** Half an hour and more of samples every 30 s. */
+function pass(look: ClusterLook, seconds: number, sample: (second: number) => void): void {
+  for (let second = 0; second < seconds; second += 30) {
+    sample(second);
+    look.step();
+    look.now = new Date(look.now.getTime() + 30_000);
+  }
+}
+
+describe('use of a node (4 cores, 8 GiB)', () => {
+  it('CPU counts by its mean over five minutes, and grows graver', () => {
+    const look = new ClusterLook([node('n1'), node('n2')]);
+    pass(look, 240, () => measured(look, '3900m', '1Gi'));
+    expect(look.fired).toEqual([]);
+    pass(look, 120, () => measured(look, '3900m', '1Gi'));
+    expect(look.fired).toEqual(['node.cpu P3 Node/-/n1']);
+    pass(look, 900, () => measured(look, '3900m', '1Gi'));
+    expect(look.fired.slice(1)).toEqual(['node.cpu P2 Node/-/n1']);
+  });
+
+  it('a short peak is nothing', () => {
+    const look = new ClusterLook([node('n1'), node('n2')]);
+    pass(look, 1_200, (second) => measured(look, second % 300 < 60 ? '3900m' : '500m', '1Gi'));
+    expect(look.fired).toEqual([]);
+  });
+
+  it('memory counts after three minutes above 90 %', () => {
+    const look = new ClusterLook([node('n1'), node('n2')]);
+    pass(look, 180, () => measured(look, '1', '7600Mi'));
+    expect(look.fired).toEqual([]);
+    pass(look, 60, () => measured(look, '1', '7600Mi'));
+    expect(look.fired).toEqual(['node.memory P2 Node/-/n1']);
+  });
+
+  it('memory that fills up is told before it is full', () => {
+    const look = new ClusterLook([node('n1'), node('n2')]);
+    pass(look, 3_600, (second) => measured(look, '1', `${4_200 + second / 2}Mi`));
+    expect(look.fired).toEqual(['capacity.trend P3 Node/-/n1']);
+  });
+
+  it('metrics that stand still are no new samples', () => {
+    const look = new ClusterLook([node('n1'), node('n2')]);
+    measured(look, '3900m', '1Gi');
+    pass(look, 900, () => undefined);
+    expect(look.fired).toEqual([]);
+  });
+});
+
+it('use of a container counts against its limit', () => {
+  const limited = pod('web-1', {
+    spec: { containers: [{ name: 'main', resources: { limits: { cpu: '1', memory: '1Gi' } } }] },
+  });
+  const look = new ClusterLook([
+    node('n1'),
+    replicaSet('web-abc12', 'web'),
+    deployment('web', { replicas: 1 }),
+    limited,
+  ]);
+  pass(look, 600, () =>
+    look.view.put(
+      make('PodMetrics', 'web-1', {
+        timestamp: look.now.toISOString(),
+        containers: [{ name: 'main', usage: { cpu: '950m', memory: '1000Mi' } }],
+      }),
+    ),
+  );
+  expect(look.fired.toSorted()).toEqual([
+    'container.cpu P3 Deployment/shop/web',
+    'container.memory P2 Deployment/shop/web',
+  ]);
+});
+
+it('restarts of a workload add up', () => {
+  const restarted = (times: number) =>
+    pod('web-1', {
+      metadata: { uid: 'web-1' },
+      status: {
+        containerStatuses: [
+          {
+            name: 'main',
+            ready: true,
+            restartCount: times,
+            state: { running: {} },
+            lastState: { terminated: { exitCode: 1, reason: 'Error', finishedAt: '2026-11-20T12:00:00Z' } },
+          },
+        ],
+      },
+    });
+  const look = new ClusterLook([
+    node('n1'),
+    replicaSet('web-abc12', 'web'),
+    deployment('web', { replicas: 1 }),
+    restarted(40),
+  ]);
+  look.pass(60);
+  for (let times = 41; times <= 45; times += 1) {
+    look.pass(600, 60);
+    expect(look.fired).toEqual([]);
+    look.view.put(restarted(times));
+  }
+  look.pass(60);
+  expect(look.fired).toEqual(['pod.restarts P3 Deployment/shop/web']);
+});
+
+describe('changes', () => {
+  const config = (version: string, name = 'settings', namespace = 'shop') =>
+    make('ConfigMap', name, { namespace, metadata: { uid: name, resourceVersion: version } });
+  const secret = (version: string, parts: Record<string, unknown> = {}) =>
+    make('Secret', 'token', {
+      type: 'Opaque',
+      metadata: { uid: 'token', resourceVersion: version, labels: { 'gomon.io/rotate': 'true' }, ...parts },
+    });
+
+  it('of a ConfigMap are told once, and not what was there before', () => {
+    const look = new ClusterLook([
+      config('1'),
+      config('1', 'coredns', 'kube-system'),
+      config('1', 'kube-root-ca.crt'),
+    ]);
+    look.pass(60);
+    expect(look.fired).toEqual([]);
+    look.view.put(config('2'));
+    look.view.put(config('2', 'coredns', 'kube-system'));
+    look.view.put(config('2', 'kube-root-ca.crt'));
+    look.pass(1_200, 30);
+    const told = [
+      'config.changed P4 ConfigMap/shop/settings',
+      'config.changed.platform P3 ConfigMap/kube-system/coredns',
+    ];
+    expect(look.fired).toEqual(told);
+    expect(look.resolved.toSorted()).toEqual(told);
+  });
+
+  it('of a Secret are told where somebody wants it, and so is that there were none', () => {
+    const look = new ClusterLook([secret('1', { creationTimestamp: '2026-01-01T00:00:00Z' })]);
+    look.step();
+    expect(look.fired).toEqual(['secret.overdue P3 Secret/shop/token']);
+    look.view.put(secret('2', { creationTimestamp: '2026-01-01T00:00:00Z' }));
+    look.pass(120);
+    expect(look.fired.slice(1)).toEqual(['secret.rotated P4 Secret/shop/token']);
+    expect(look.resolved).toEqual(['secret.overdue P3 Secret/shop/token']);
+    look.view.put(
+      make('Secret', 'plain', { type: 'Opaque', metadata: { creationTimestamp: '2020-01-01T00:00:00Z' } }),
+    );
+    look.pass(60);
+    expect(look.fired).toHaveLength(2);
+  });
+});
+
+it('sandboxes that fail on several workloads are the network, told once', () => {
+  const waiting = (app: string) =>
+    pod(`${app}-1`, {
+      app,
+      status: {
+        phase: 'Pending',
+        conditions: [{ type: 'PodScheduled', status: 'True' }],
+        containerStatuses: [],
+      },
+    });
+  const look = new ClusterLook([node('n1'), waiting('a'), waiting('b')]);
+  for (const name of ['a-1', 'b-1'])
+    look.view.put(
+      make('Event', `${name}.x`, {
+        type: 'Warning',
+        reason: 'FailedCreatePodSandBox',
+        count: 3,
+        lastTimestamp: look.now.toISOString(),
+        involvedObject: { kind: 'Pod', namespace: 'shop', name },
+      }),
+    );
+  look.pass(60);
+  expect(look.fired).toEqual(['network-plugin.sandbox P2 Cluster/-/pod-network']);
+});

@@ -1,0 +1,266 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type KubernetesSandbox, startKubernetesSandbox } from '../../sandbox/kubernetes/server.ts';
+import { startWorld, type World } from '../support/world.ts';
+
+describe('the watch of a cluster', () => {
+  let cluster: KubernetesSandbox;
+  let world: World | undefined;
+  const now = (): Date => world?.clock.now() ?? new Date();
+  const ago = (seconds: number): string => new Date(now().getTime() - seconds * 1_000).toISOString();
+  const the = (): World => {
+    if (world === undefined) throw new Error('the world has not started');
+    return world;
+  };
+
+  beforeAll(async () => {
+    cluster = await startKubernetesSandbox({ now, bookmarkEveryMs: 100 });
+    cluster.forbid({ resource: 'ingresses.networking.k8s.io' });
+    healthyCluster();
+    world = await startWorld({
+      settings: { kubernetes: { apiUrl: cluster.url, cluster: 'harbour' } },
+      env: { GOMON_KUBERNETES: 'url', GOMON_KUBERNETES_TOKEN: cluster.token() },
+    });
+  });
+
+  afterAll(async () => {
+    await world?.stop();
+    await cluster.stop();
+  });
+
+  function healthyCluster(): void {
+    cluster.apply({
+      kind: 'Node',
+      metadata: { name: 'n1', creationTimestamp: ago(86_400) },
+      status: {
+        allocatable: { cpu: '4', memory: '8Gi', pods: '110' },
+        conditions: [
+          { type: 'Ready', status: 'True', reason: 'KubeletReady', lastTransitionTime: ago(86_000) },
+        ],
+        nodeInfo: { kubeletVersion: 'v1.35.0' },
+      },
+    });
+    cluster.apply({
+      kind: 'ReplicaSet',
+      apiVersion: 'apps/v1',
+      metadata: { name: 'shop-1', namespace: 'monitoring', ...owned('Deployment', 'shop') },
+      spec: { replicas: 2 },
+      status: { replicas: 2 },
+    });
+    putShop({ crashing: false });
+  }
+
+  /** A Deployment of two pods; one of them crashes or both are well. */
+  function putShop({ crashing }: { crashing: boolean }): void {
+    const available = crashing ? 1 : 2;
+    cluster.apply({
+      kind: 'Deployment',
+      apiVersion: 'apps/v1',
+      metadata: { name: 'shop', namespace: 'monitoring', generation: 1, creationTimestamp: ago(86_400) },
+      spec: {
+        replicas: 2,
+        selector: { matchLabels: { app: 'shop' } },
+        template: { metadata: { labels: { app: 'shop' } } },
+      },
+      status: {
+        observedGeneration: 1,
+        replicas: 2,
+        updatedReplicas: 2,
+        readyReplicas: available,
+        availableReplicas: available,
+        ...(crashing && { unavailableReplicas: 1 }),
+        conditions: [
+          { type: 'Available', status: 'True', lastTransitionTime: ago(86_000) },
+          {
+            type: 'Progressing',
+            status: 'True',
+            reason: 'NewReplicaSetAvailable',
+            lastTransitionTime: ago(86_000),
+          },
+        ],
+      },
+    });
+    putPod('shop-1-a', false);
+    putPod('shop-1-b', crashing);
+  }
+
+  function putPod(name: string, crashing: boolean): void {
+    const ready = crashing
+      ? { type: 'Ready', status: 'False', reason: 'ContainersNotReady', lastTransitionTime: ago(0) }
+      : { type: 'Ready', status: 'True', lastTransitionTime: ago(80_000) };
+    cluster.apply({
+      kind: 'Pod',
+      metadata: {
+        name,
+        namespace: 'monitoring',
+        labels: { app: 'shop' },
+        creationTimestamp: ago(86_400),
+        ...owned('ReplicaSet', 'shop-1'),
+      },
+      spec: { nodeName: 'n1', containers: [{ name: 'web', image: 'shop:1' }] },
+      status: {
+        phase: 'Running',
+        startTime: ago(86_400),
+        conditions: [{ type: 'PodScheduled', status: 'True', lastTransitionTime: ago(86_400) }, ready],
+        containerStatuses: [
+          crashing
+            ? {
+                name: 'web',
+                ready: false,
+                restartCount: 4,
+                state: { waiting: { reason: 'CrashLoopBackOff', message: 'back-off 40s restarting' } },
+                lastState: { terminated: { reason: 'Error', exitCode: 1, finishedAt: ago(0) } },
+              }
+            : {
+                name: 'web',
+                ready: true,
+                restartCount: 0,
+                state: { running: { startedAt: ago(86_000) } },
+                lastState: {},
+              },
+        ],
+      },
+    });
+  }
+
+  const posts = (): string[] =>
+    ['#alert-critical', '#k8s-healthchecks', '#monitoring-dev'].flatMap((channel) =>
+      the()
+        .slack.messages(channel)
+        .map(({ text }) => text),
+    );
+  const alerts = async (): Promise<Record<string, unknown>[]> =>
+    (await the().call('GET', '/api/v1/alerts')).body.items;
+  const kubernetes = async (): Promise<{ state: string; detail?: string }> =>
+    (await the().call('GET', '/readyz')).body.dependencies.kubernetes;
+
+  /** The watcher has seen what the cluster is now, and everything it has told has been dealt with. */
+  async function seen(podReason: string): Promise<void> {
+    const reasons = async (): Promise<string[]> => {
+      const { body } = await the().call('GET', '/api/v1/cluster/pods');
+      return (body.items as { name: string; reason: string }[])
+        .filter(({ name }) => name === 'shop-1-b')
+        .map(({ reason }) => reason);
+    };
+    await expect.poll(reasons, { timeout: 15_000, interval: 20 }).toEqual([podReason]);
+    await the().advance(0);
+    await the().drain();
+  }
+
+  it('tells nothing of a healthy cluster, and names what it may not read', async () => {
+    await seen('');
+    await expect
+      .poll(async () => (await kubernetes()).detail, { timeout: 15_000 })
+      .toBe('ingresses.networking.k8s.io: forbidden');
+    expect((await kubernetes()).state).toBe('failing');
+    expect((await the().call('GET', '/readyz')).status).toBe(200);
+    expect(await alerts()).toEqual([]);
+    expect(posts()).toEqual([]);
+  });
+
+  it('tells a crash loop once, when its wait is over', async () => {
+    cluster.setLog('monitoring', 'shop-1-b', 'web', {
+      previous: 'connecting with password=hunter2\npanic: no database\n',
+    });
+    putShop({ crashing: true });
+    await seen('CrashLoopBackOff');
+    expect(await alerts()).toEqual([]);
+    await the().advance(61_000);
+    await the().drain();
+    expect(await alerts()).toEqual([
+      expect.objectContaining({ source: 'kubernetes', namespace: 'monitoring', status: 'firing' }),
+    ]);
+    const alert = await the().alert('status=firing');
+    expect(alert.labels).toMatchObject({ cluster: 'harbour', workload: 'Deployment/shop', container: 'web' });
+    expect(alert.annotations.logs).toContain('panic: no database');
+    expect(JSON.stringify(alert)).not.toContain('hunter2');
+    expect(posts()).toHaveLength(1);
+    await the().advance(30_000);
+    await the().drain();
+    expect(posts()).toHaveLength(1);
+  });
+
+  it('says nothing again after a restart', async () => {
+    await the().restart();
+    await seen('CrashLoopBackOff');
+    await the().advance(5_000);
+    await the().drain();
+    expect(await alerts()).toHaveLength(1);
+    expect(posts()).toHaveLength(1);
+  });
+
+  it('answers what is asked about the cluster', async () => {
+    cluster.apply({
+      kind: 'Event',
+      metadata: { name: 'shop-1-b.1', namespace: 'monitoring' },
+      type: 'Warning',
+      reason: 'BackOff',
+      message: 'Back-off restarting failed container',
+      count: 3,
+      firstTimestamp: ago(0),
+      lastTimestamp: ago(0),
+      involvedObject: { kind: 'Pod', namespace: 'monitoring', name: 'shop-1-b' },
+    });
+    const alert = await the().alert('status=firing');
+    const health = await the().call('GET', '/api/v1/cluster/health');
+    expect(health.body).toMatchObject({
+      cluster: 'harbour',
+      nodes: { total: 1, ready: 1 },
+      pods: { total: 2 },
+      namespaces: { monitoring: { pods: 2, ready: 1 } },
+    });
+    expect(health.body.alerts[alert.severity]).toBe(1);
+    const pods = await the().call('GET', '/api/v1/cluster/pods?unhealthy=true');
+    expect(pods.body.items).toEqual([
+      expect.objectContaining({ name: 'shop-1-b', restarts: 4, alertIds: [alert.id] }),
+    ]);
+    const events = async (): Promise<unknown[]> =>
+      (await the().call('GET', '/api/v1/cluster/events?namespace=monitoring')).body.items;
+    await expect
+      .poll(events, { timeout: 10_000 })
+      .toEqual([expect.objectContaining({ reason: 'BackOff', alertIds: [alert.id] })]);
+    expect((await the().call('GET', '/api/v1/cluster/pods', undefined, { authorization: 'no' })).status).toBe(
+      401,
+    );
+  });
+
+  it('resolves it when the pod has been well for a while', async () => {
+    putShop({ crashing: false });
+    await seen('');
+    expect(await alerts()).toMatchObject([{ status: 'firing' }]);
+    await the().advance(61_000);
+    await the().drain();
+    expect(await alerts()).toMatchObject([{ status: 'resolved' }]);
+    expect(posts()).toHaveLength(1);
+  });
+
+  it('reads again what it may not read any more as soon as it may', async () => {
+    cluster.allow();
+    await the().restart();
+    await expect.poll(async () => (await kubernetes()).state, { timeout: 15_000 }).toBe('ok');
+  });
+});
+
+function owned(kind: string, name: string) {
+  return {
+    ownerReferences: [{ apiVersion: 'apps/v1', kind, name, uid: `${kind}-${name}`, controller: true }],
+  };
+}
+
+describe('a cluster that is not there', () => {
+  it('stops the service from starting where it is named and cannot be', async () => {
+    await expect(startWorld({ env: { GOMON_KUBERNETES: 'url' } })).rejects.toThrow(
+      /kubernetes\.apiUrl is not set/,
+    );
+  });
+
+  it('is off where nobody names one, and said once', async () => {
+    const world = await startWorld();
+    try {
+      expect((await world.call('GET', '/readyz')).body.dependencies.kubernetes).toEqual({ state: 'off' });
+      expect(world.log().match(/no cluster is watched/g)).toHaveLength(1);
+      expect((await world.call('GET', '/api/v1/cluster/health')).status).toBe(404);
+    } finally {
+      await world.stop();
+    }
+  });
+});
