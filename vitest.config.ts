@@ -5,6 +5,8 @@ import { defineConfig } from 'vitest/config';
 const pg = '{src,sandbox,test}/**/*.pg.test.ts';
 const scenario = '{src,sandbox,test}/**/*.scenario.test.ts';
 const reference = 'test/reference/**/*.test.ts';
+/** Takes minutes, and is run by itself: `npm run test:long`. */
+const long = 'test/long/**/*.long.test.ts';
 
 /** The folder with recorded payloads, when there is one; workers may run elsewhere, so it is made absolute. */
 const referenceData = process.env['GOMON_REFERENCE_DATA'];
@@ -34,11 +36,14 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['{src,sandbox,test}/**/*.test.ts'],
-          exclude: [pg, scenario, reference],
+          exclude: [pg, scenario, reference, long],
         },
       },
       { extends: true, test: { ...database, name: 'pg', include: [pg], exclude: [reference] } },
       { extends: true, test: { ...database, name: 'scenario', include: [scenario], exclude: [reference] } },
+      ...(process.argv.includes('long')
+        ? [{ extends: true as const, test: { ...database, name: 'long', include: [long] } }]
+        : []),
       ...(referenceData === undefined || referenceData === ''
         ? []
         : [{ extends: true as const, test: { name: 'reference', include: [reference] } }]),

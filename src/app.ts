@@ -7,8 +7,11 @@ import { canaryCaller, canaryTenant } from './alerts/canary-alert.ts';
 import { maintainPartitions } from './alerts/delivery-store.ts';
 import { type WatchedSource, watchHeartbeats } from './alerts/heartbeat-watch.ts';
 import { Intake } from './alerts/intake.ts';
+import { isListening, noteListening } from './alerts/listening.ts';
 import { createAuthenticator } from './api/auth.ts';
+import { claimKey } from './api/idempotency.ts';
 import { buildServer } from './api/server.ts';
+import type { SpoolDoor } from './api/store-or-spool.ts';
 import type { ApiServices, Readiness } from './api/services.ts';
 import { createToken, listTokens } from './api/token-store.ts';
 import { handleInteraction } from './chat/interaction.ts';
@@ -18,7 +21,10 @@ import type { Config } from './config/load.ts';
 import { healthCheckOf } from './config/health-check-settings.ts';
 import { publicUrlOf } from './config/settings.ts';
 import { sourceRulesOf } from './config/source-settings.ts';
+import { onceThere } from './db/await-database.ts';
+import { DatabaseWatch } from './db/database-watch.ts';
 import { type EmbeddedDatabase, startEmbedded } from './db/embedded.ts';
+import { databaseTrouble } from './db/errors.ts';
 import { Listener } from './db/listen.ts';
 import { migrate } from './db/migrate.ts';
 import { openPool } from './db/pool.ts';
@@ -34,6 +40,7 @@ import type { IncidentPolicy } from './incidents/open.ts';
 import { ProviderReturn } from './incidents/provider-return.ts';
 import { reconcileIncidents } from './incidents/reconcile.ts';
 import { wakeSync } from './incidents/resume.ts';
+import { releaseGoneSyncClaims } from './incidents/gone-claims.ts';
 import { reviewIncidents } from './incidents/review.ts';
 import { releaseSyncClaims, syncIncident } from './incidents/sync.ts';
 import { createAlertmanagerApiSource } from './integrations/alertmanager/api-source.ts';
@@ -49,13 +56,16 @@ import { createSlackDoor } from './integrations/slack/slack-door.ts';
 import { createSlackNotifier } from './integrations/slack/slack-notifier.ts';
 import { createSlackSocket } from './integrations/slack/socket-mode.ts';
 import { Timetable, type TimetableEntry } from './jobs/timetable.ts';
-import { JobWorker, pendingJobs, releaseOrphans } from './jobs/worker.ts';
+import { type JobFailure, JobWorker, pendingJobs, releaseOrphans } from './jobs/worker.ts';
 import { Breaker } from './lib/breaker.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
+import { StopSteps } from './lib/stop-steps.ts';
 import { channelNews, probeChannels } from './notify/channel-probe.ts';
 import { reportDeadChannels } from './notify/channel-report.ts';
 import { Dispatcher } from './notify/deliver.ts';
 import { guardNotifier } from './notify/guarded-notifier.ts';
+import { takeOverGoneClaims } from './notify/gone-claims.ts';
+import { createOutagePaths, type OutagePaths } from './outage-paths.ts';
 import { pendingNotifications, recoverStaleClaims, wakeChannel } from './notify/ledger.ts';
 import { planNotifications } from './notify/plan.ts';
 import { createDatabaseCheck } from './observability/database-check.ts';
@@ -63,6 +73,7 @@ import { createEvents, type DispatchEvent } from './observability/events.ts';
 import { createLog, type Log } from './observability/log.ts';
 import { createMetrics } from './observability/metrics.ts';
 import { Health } from './observability/health.ts';
+import { observeSpool } from './observability/spool-events.ts';
 import { Canary } from './self-watch/canary.ts';
 import { createHttpDoor } from './self-watch/canary-door.ts';
 import { inTimeRatio } from './self-watch/canary-store.ts';
@@ -70,6 +81,9 @@ import { type HeartbeatTarget, OutgoingHeartbeat } from './self-watch/outgoing-h
 import { queueAges } from './self-watch/queue-ages.ts';
 import { createUrlHeartbeat } from './self-watch/url-heartbeat.ts';
 import { canaryTrouble, queueTrouble } from './self-watch/wellness.ts';
+import { OutageTeller } from './spool/outage-teller.ts';
+import { Spool } from './spool/spool.ts';
+import { SpoolFolder } from './spool/spool-folder.ts';
 import { version } from './version.ts';
 
 export const roles = ['api', 'worker', 'watcher'] as const;
@@ -82,6 +96,8 @@ export type AppOptions = {
   log?: Log;
   /** Told once, when the first admin token is made. */
   onFirstToken?: (token: string) => void;
+  /** Ends a start that still waits for the database. */
+  signal?: AbortSignal;
 };
 
 export type App = {
@@ -94,8 +110,15 @@ export type App = {
   stop(): Promise<void>;
 };
 
+/** Whoever stops us waits 10 s, and part of that is needed to exit. */
+const stopWithinMs = 8_000;
+/** Sends and jobs under way are finished if they soon end by themselves, and given up or handed back if not. */
+const workEndsWithinMs = 4_500;
+const closeConnectionsAfterMs = 1_500;
 /** An orphaned message or job is looked for this often. */
-const orphansEveryMs = 15_000;
+const orphansEveryMs = 5_000;
+/** A send takes 10 s at most, so the claim of a living process is younger, or renewed. */
+const sendsEndWithinMs = 12_000;
 /** `endsAt` and `resolve_timeout` are acted on at most 10 s late. */
 const expiryEveryMs = 5_000;
 const expiredPerPass = 500;
@@ -117,14 +140,16 @@ export async function startApp(options: AppOptions): Promise<App> {
   const log = options.log ?? createLog(settings.log);
   const active = new Set(options.roles ?? roles);
   const health = new Health();
-  /** In the order of start; run backwards at stop, each step named for the log. */
-  const stops: { name: string; stop: () => Promise<void> }[] = [];
+  const stops = new StopSteps((step, error) => log.error({ err: error, step }, 'stopping stumbled'));
+  const starting = new AbortController();
+  const startSignal = AbortSignal.any([starting.signal, ...(options.signal ? [options.signal] : [])]);
   const stopAll = async (): Promise<void> => {
     health.stopping();
-    for (const { name, stop } of stops.splice(0).toReversed()) {
-      await stop().catch((error: unknown) => log.error({ err: error, step: name }, 'stopping stumbled'));
-    }
+    starting.abort();
+    await stops.run(stopWithinMs);
   };
+  /** What uses the database: begun in this order, once it is there. */
+  const starts: (() => void | Promise<void>)[] = [];
 
   try {
     let embedded: EmbeddedDatabase | null = null;
@@ -134,7 +159,7 @@ export async function startApp(options: AppOptions): Promise<App> {
         log: (message, fields) => log.info(fields, message),
       });
       const running = embedded;
-      stops.push({ name: 'embedded database', stop: () => running.stop() });
+      stops.push('embedded database', () => running.stop(), stopWithinMs);
       running.supervise((change) => {
         if (change.state === 'failed')
           log.error({ err: change.error }, 'embedded PostgreSQL does not come up');
@@ -142,20 +167,33 @@ export async function startApp(options: AppOptions): Promise<App> {
       });
     }
     const databaseUrl = secrets.databaseUrl ?? embedded?.url ?? '';
-    const migrated = await migrate(databaseUrl);
-    if (migrated.applied.length > 0) log.info({ applied: migrated.applied }, 'database migrated');
-
+    let spool: Spool | null = null;
+    const watch = new DatabaseWatch({
+      url: databaseUrl,
+      onAway: (detail) => log.error({ detail }, 'the database is away'),
+      onBack: (awayMs) => log.info({ awayMs: Math.round(awayMs) }, 'the database is back'),
+      onTrouble: (error) => log.error({ err: error }, 'what is done when the database is back stumbled'),
+      // Before anybody else sees the database again: what comes later has to be judged later.
+      beforeOpen: async (signal) => spool?.empty(signal),
+    });
     const database = openPool({
       url: databaseUrl,
       size: settings.database.poolSize,
       purpose: [...active].join('+'),
-      onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
+      onError: (error) => {
+        log.debug({ err: error }, 'a database connection broke');
+        watch.suspect();
+      },
+      gate: watch.gate,
     });
+    watch.onCut(() => database.cutAll());
     const { db, pool } = database;
-    stops.push({ name: 'database pool', stop: () => database.close() });
-    await maintainPartitions(db, clock.now(), settings.deliveries.retentionDays).catch((error: unknown) =>
-      log.warn({ err: error }, 'partitions could not be made; the default one takes what comes in'),
-    );
+    stops.push('database pool', () => database.close());
+    stops.push('database watch', () => watch.stop());
+    /** The watch has told that it is away: who then fails for it says nothing new. */
+    const warn = (error: unknown, fields: Record<string, unknown>, message: string): void => {
+      log[databaseTrouble(error) === 'unavailable' ? 'debug' : 'warn']({ err: error, ...fields }, message);
+    };
 
     const metrics = createMetrics();
     metrics.buildInfo.set({ version, node: process.version }, 1);
@@ -165,11 +203,16 @@ export async function startApp(options: AppOptions): Promise<App> {
     const events = createEvents(log, metrics, { canaryChannel });
     // Of our own test alerts, which come through the door like any other: lives as long as this process.
     const canaryToken = randomBytes(32).toString('base64url');
-    const checkDatabase = createDatabaseCheck({ pool, url: databaseUrl });
-    if (secrets.adminToken === null && (await listTokens(db)).every((token) => token.role !== 'admin')) {
-      const token = await createToken(db, { name: 'admin', role: 'admin', tenant: '' }, clock.now());
-      if (token !== null) options.onFirstToken?.(token);
-    }
+    const checkDatabase = createDatabaseCheck({ pool, whyAway: () => watch.check() });
+    starts.push(async () => {
+      await maintainPartitions(db, clock.now(), settings.deliveries.retentionDays).catch((error: unknown) =>
+        log.warn({ err: error }, 'partitions could not be made; the default one takes what comes in'),
+      );
+      if (secrets.adminToken === null && (await listTokens(db)).every((token) => token.role !== 'admin')) {
+        const token = await createToken(db, { name: 'admin', role: 'admin', tenant: '' }, clock.now());
+        if (token !== null) options.onFirstToken?.(token);
+      }
+    });
 
     const intake = new Intake({
       db,
@@ -177,9 +220,12 @@ export async function startApp(options: AppOptions): Promise<App> {
         queuedAlerts: settings.intake.queueLimitAlerts,
         alertsPerCommit: settings.intake.alertsPerCommit,
       },
-      observe: (committed) => events.deliveryCommitted(committed),
+      observe: (committed) => {
+        events.deliveryCommitted(committed);
+        spool?.noteCommitted(committed.request, committed.result);
+      },
     });
-    stops.push({ name: 'intake', stop: () => intake.stop() });
+    stops.push('intake', () => intake.stop());
 
     const breakers = { slack: new Breaker('slack'), opsgenie: new Breaker('opsgenie') };
     for (const breaker of Object.values(breakers)) {
@@ -246,7 +292,14 @@ export async function startApp(options: AppOptions): Promise<App> {
       channels: settings.slack.channels,
       canary: canaryChannel,
     };
-    const standIns = { channels: settings.slack.channels, standIns: settings.slack.standIns };
+    const standIns = {
+      channels: settings.slack.channels,
+      // Our own test alerts never come where people look: their channel has no stand-in.
+      standIns: {
+        ...settings.slack.standIns,
+        ...(canaryChannel === null ? {} : { [canaryChannel]: canaryChannel }),
+      },
+    };
     const incidentPolicy: IncidentPolicy = {
       autoCreate: settings.incidents.autoCreate,
       assignment: settings.incidents.assignment,
@@ -267,23 +320,86 @@ export async function startApp(options: AppOptions): Promise<App> {
       return known;
     };
 
+    if (settings.spool.dir !== null && active.has('api')) {
+      const folder = new SpoolFolder(settings.spool.dir, {
+        maxRequests: settings.spool.maxRequests,
+        maxBytes: settings.spool.maxMegabytes * 1_048_576,
+      });
+      const { burstPerChannel, postsPerSecondPerChannel } = settings.slack.pace;
+      const pace = { burst: Math.min(burstPerChannel, 20), perSecond: postsPerSecondPerChannel };
+      const links = { alertUrl, traceUrl };
+      const teller =
+        slack === null
+          ? null
+          : new OutageTeller({
+              notifier: slack,
+              routing,
+              links,
+              folder,
+              clock,
+              pace,
+              observe: (event) => events.dispatch(event),
+            });
+      const opened = new Spool({
+        folder,
+        clock,
+        teller,
+        notifier: slack?.name ?? 'slack',
+        claim: claimKey,
+        openDatabase: () => openPool({ url: databaseUrl, size: 2, purpose: 'spool' }),
+        isAway: () => watch.gate() !== null,
+        observe: observeSpool(log, metrics, events),
+      });
+      await opened.open();
+      spool = opened;
+      stops.push('spool', () => opened.stop());
+      const spooling = new Timetable(
+        [
+          { name: 'spool', everyMs: 5_000, run: (signal) => opened.tidy(signal) },
+          { name: 'urgent alerts', everyMs: 30_000, run: () => opened.refresh(db) },
+        ],
+        (name, error) => warn(error, { entry: name }, 'a timetable entry failed and is tried again'),
+      );
+      starts.push(() => spooling.start());
+      stops.pushEarly('spool', () => spooling.stop());
+    }
+
     let dispatcher: Dispatcher | null = null;
     let timetable: Timetable | null = null;
+    if (active.has('api')) {
+      // Begun before the timetable of this process, which would take our absence for the silence of others.
+      const listening = async (): Promise<void> => {
+        const gap = await noteListening(db);
+        if (gap !== null)
+          log.warn(gap, 'nobody listened for a while: what was believed then is believed for longer');
+      };
+      const hearing = new Timetable([{ name: 'listening', everyMs: 3_000, run: listening }], (name, error) =>
+        warn(error, { entry: name }, 'a timetable entry failed and is tried again'),
+      );
+      starts.push(async () => {
+        await listening();
+        hearing.start();
+      });
+      stops.pushEarly('listening', () => hearing.stop());
+    }
     if (active.has('worker')) {
       const presence = new WorkerPresence({
         url: databaseUrl,
-        onError: (error) => log.warn({ err: error }, "the connection of this process's presence broke"),
+        onError: (error) => warn(error, {}, "the connection of this process's presence broke"),
       });
-      stops.push({ name: 'worker presence', stop: () => presence.stop() });
-      await presence.start(async () => {
-        const now = clock.now();
-        await recoverStaleClaims(db, now, now);
-        await releaseSyncClaims(db);
-        await releaseOrphans(pool, 0);
-      });
+      stops.push('worker presence', () => presence.stop());
+      starts.push(() =>
+        presence.start(async () => {
+          const now = clock.now();
+          await recoverStaleClaims(db, now, now);
+          await releaseSyncClaims(db);
+          await releaseOrphans(pool, 0);
+        }),
+      );
       // What was wished for while there was no provider, or whose job is gone, is said now.
-      if (provider !== null) await wakeSync(db, clock.now());
+      if (provider !== null) starts.push(async () => void (await wakeSync(db, clock.now())));
 
+      let outagePaths: OutagePaths | null = null;
       if (slack !== null) {
         dispatcher = new Dispatcher({
           db,
@@ -293,22 +409,45 @@ export async function startApp(options: AppOptions): Promise<App> {
           clock,
           concurrency: 10,
           standIns,
+          claimedBy: presence.name,
           observe: (event) => {
             events.dispatch(event);
             if (event.kind === 'failed') health.failing('slack', `${event.code}: ${event.detail}`);
             if (['posted', 'edited', 'line', 'notice'].includes(event.kind)) health.ok('slack');
           },
         });
-        dispatcher.start();
         const running = dispatcher;
-        stops.push({ name: 'dispatcher', stop: () => running.stop() });
+        starts.push(() => running.start());
+        stops.pushEarly('dispatcher', () => running.stop(), workEndsWithinMs);
+        outagePaths = createOutagePaths({
+          db,
+          clock,
+          settings,
+          notifier: slack.name,
+          provider,
+          breakers,
+          webhookUrl: secrets.fallbackWebhookUrl,
+          links: { alertUrl, traceUrl },
+          claimedBy: presence.name,
+          events,
+        });
+        const second = outagePaths.dispatcher;
+        if (second !== null) {
+          starts.push(() => second.start());
+          stops.pushEarly('dispatcher of the second path', () => second.stop(), workEndsWithinMs);
+        }
         const listener = new Listener({
           url: databaseUrl,
-          handlers: { [wakeChannel]: (budgets) => running.wake(budgets) },
-          onError: (error) => log.warn({ err: error }, 'the listening database connection broke'),
+          handlers: {
+            [wakeChannel]: (budgets) => {
+              running.wake(budgets);
+              second?.wake(budgets);
+            },
+          },
+          onError: (error) => warn(error, {}, 'the listening database connection broke'),
         });
-        await listener.start();
-        stops.push({ name: 'listener', stop: () => listener.stop() });
+        starts.push(() => listener.start());
+        stops.push('listener', () => listener.stop());
       }
 
       const probing =
@@ -321,10 +460,15 @@ export async function startApp(options: AppOptions): Promise<App> {
               clock,
               observe: (event: DispatchEvent) => events.dispatch(event),
             };
-      const worker = new JobWorker({
+      const jobs = {
         pool,
         url: databaseUrl,
         concurrency: 8,
+        onFailure: (failure: JobFailure) => events.jobFailed(failure),
+        onTrouble: (error: unknown) => warn(error, {}, 'the job worker starts again'),
+      };
+      const worker = new JobWorker({
+        ...jobs,
         handlers: {
           'alert.changed': async ({ alertIds }) => {
             await reviewIncidents(db, alertIds, incidentPolicy, clock.now());
@@ -335,25 +479,6 @@ export async function startApp(options: AppOptions): Promise<App> {
               await planNotifications(db, alertIds, { notifier: slack.name, routing }, clock.now());
             }
             events.measured(await takeMoments(db, alertIds, clock.now()));
-          },
-          'incident.sync': async ({ incidentId }, signal) => {
-            if (provider === null) return;
-            const observe = (
-              outcome: 'confirmed' | 'failed' | 'retried',
-              command: string,
-              detail: string,
-            ): void => {
-              events.incidentCommand(provider.name, outcome, command, detail);
-              if (outcome === 'confirmed') health.ok('opsgenie');
-              else health.failing('opsgenie', detail);
-            };
-            await syncIncident({ db, provider, clock, observe }, incidentId, signal);
-          },
-          'provider.events': async ({ subject }, signal) => {
-            if (provider === null) return;
-            const observe = (outcome: string, detail: string): void =>
-              events.providerEvents(provider.name, outcome, detail);
-            await handleProviderEvents({ db, provider, clock, observe }, subject, signal);
           },
           'channel.news': async (news, signal) => {
             if (probing !== null) await channelNews(probing, news, signal);
@@ -370,14 +495,45 @@ export async function startApp(options: AppOptions): Promise<App> {
             );
           },
         },
-        onFailure: (failure) => events.jobFailed(failure),
-        onTrouble: (error) => log.warn({ err: error }, 'the job worker starts again'),
       });
-      worker.start();
-      stops.push({ name: 'job worker', stop: () => worker.stop() });
+      // Apart from the others: a provider that hangs must not take the places of what goes to people.
+      const providerWorker = new JobWorker({
+        ...jobs,
+        handlers: {
+          'incident.sync': async ({ incidentId }, signal) => {
+            if (provider === null) return;
+            const observe = (
+              outcome: 'confirmed' | 'failed' | 'retried',
+              command: string,
+              detail: string,
+            ): void => {
+              events.incidentCommand(provider.name, outcome, command, detail);
+              if (outcome === 'confirmed') health.ok('opsgenie');
+              else health.failing('opsgenie', detail);
+            };
+            await syncIncident(
+              { db, provider, clock, observe, claimedBy: presence.name },
+              incidentId,
+              signal,
+            );
+          },
+          'provider.events': async ({ subject }, signal) => {
+            if (provider === null) return;
+            const observe = (outcome: string, detail: string): void =>
+              events.providerEvents(provider.name, outcome, detail);
+            await handleProviderEvents({ db, provider, clock, observe }, subject, signal);
+          },
+        },
+      });
+      for (const one of [worker, providerWorker]) {
+        starts.push(() => one.start());
+        stops.pushEarly('job worker', () => one.stop(), workEndsWithinMs);
+      }
 
       const isHeld = (): boolean => breakers.opsgenie.isOpen;
       const providerReturn = provider === null ? null : new ProviderReturn({ db, provider, clock, isHeld });
+      // It may be over again before the timetable looks.
+      breakers.opsgenie.onChange(({ open }) => (open ? providerReturn?.held() : undefined));
       const watched = watchedSources(settings.sources, rulesOf);
       timetable = new Timetable(
         [
@@ -385,10 +541,17 @@ export async function startApp(options: AppOptions): Promise<App> {
             name: 'expiry',
             everyMs: expiryEveryMs,
             run: async () => {
+              if (!(await isListening(db))) return;
               while ((await resolveExpired(db, clock.now(), expiredPerPass)) === expiredPerPass);
             },
           },
-          { name: 'heartbeats', everyMs: 5_000, run: () => watchHeartbeats({ db, intake, clock }, watched) },
+          {
+            name: 'heartbeats',
+            everyMs: 5_000,
+            run: async () => {
+              if (await isListening(db)) await watchHeartbeats({ db, intake, clock }, watched);
+            },
+          },
           {
             name: 'channels',
             everyMs: 5_000,
@@ -396,7 +559,18 @@ export async function startApp(options: AppOptions): Promise<App> {
               if (probing !== null) await probeChannels(probing, signal);
             },
           },
-          { name: 'orphans', everyMs: orphansEveryMs, run: async () => void (await releaseOrphans(pool)) },
+          ...(outagePaths?.entries ?? []),
+          {
+            name: 'orphans',
+            everyMs: orphansEveryMs,
+            run: async () => {
+              await releaseOrphans(pool);
+              const now = clock.now();
+              const claimedBefore = new Date(now.getTime() - sendsEndWithinMs);
+              await takeOverGoneClaims(db, claimedBefore, now);
+              await releaseGoneSyncClaims(db, claimedBefore);
+            },
+          },
           ...(provider === null || providerReturn === null
             ? []
             : [
@@ -432,11 +606,11 @@ export async function startApp(options: AppOptions): Promise<App> {
             },
           },
         ],
-        (name, error) => log.warn({ err: error, entry: name }, 'a timetable entry failed and is tried again'),
+        (name, error) => warn(error, { entry: name }, 'a timetable entry failed and is tried again'),
       );
-      timetable.start();
       const running = timetable;
-      stops.push({ name: 'timetable', stop: () => running.stop() });
+      starts.push(() => running.start());
+      stops.pushEarly('timetable', () => running.stop(), workEndsWithinMs);
     }
 
     let healthChecker: HealthChecker | null = null;
@@ -462,11 +636,11 @@ export async function startApp(options: AppOptions): Promise<App> {
         ),
         rules: rulesOf('health-check'),
         observe: (look) => events.healthChecked(look),
-        onTrouble: (error) => log.warn({ err: error }, 'the health checks stumbled and go on'),
+        onTrouble: (error) => warn(error, {}, 'the health checks stumbled and go on'),
       });
-      checker.start();
+      starts.push(() => checker.start());
       healthChecker = checker;
-      stops.push({ name: 'health checks', stop: () => checker.stop() });
+      stops.pushEarly('health checks', () => checker.stop());
     }
     const cluster = active.has('watcher')
       ? startClusterWatch({
@@ -480,11 +654,12 @@ export async function startApp(options: AppOptions): Promise<App> {
           log,
         })
       : null;
-    if (cluster !== null) stops.push({ name: 'cluster watch', stop: () => cluster.stop() });
+    if (cluster !== null) stops.pushEarly('cluster watch', () => cluster.stop());
 
     metrics.onScrape(async () => {
       metrics.databaseUp.set((await checkDatabase()).state === 'away' ? 0 : 1);
       metrics.intakeQueue.set(intake.queuedAlerts);
+      metrics.spoolWaiting.set(spool?.count ?? 0);
       metrics.dbPool.set({ state: 'idle' }, pool.idleCount);
       metrics.dbPool.set({ state: 'busy' }, pool.totalCount - pool.idleCount);
       metrics.dbPool.set({ state: 'waiting' }, pool.waitingCount);
@@ -513,6 +688,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       const services: ApiServices = {
         db,
         intake,
+        spool: spool === null ? null : spoolDoor(spool, watch),
         clock,
         log,
         metrics,
@@ -550,15 +726,15 @@ export async function startApp(options: AppOptions): Promise<App> {
         providerDoor: createOpsgenieDoor({ webhookSecrets: secrets.opsgenieWebhookSecrets }),
         cluster: cluster?.reader ?? null,
         readiness: async (): Promise<Readiness> => {
+          const state = await checkDatabase();
           const dead =
-            slack === null ? [] : await reportDeadChannels(db, slack.name, standIns).catch(() => []);
+            slack === null || state.state === 'away'
+              ? []
+              : await reportDeadChannels(db, slack.name, standIns).catch(() => []);
           const { troubles, notes } = cluster?.report() ?? { troubles: [], notes: [] };
-          return health.readiness(
-            checkDatabase,
-            { slack: dead, kubernetes: troubles },
-            { kubernetes: notes },
-          );
+          return health.readiness(state, { slack: dead, kubernetes: troubles }, { kubernetes: notes });
         },
+        isStopping: () => health.isStopping,
         limits: { maxBodyBytes: settings.intake.maxBodyBytes },
         deliveriesKeptDays: settings.deliveries.retentionDays,
       };
@@ -570,7 +746,7 @@ export async function startApp(options: AppOptions): Promise<App> {
         version,
       });
       await server.listen({ host: settings.server.host, port: settings.server.port });
-      stops.push({ name: 'http server', stop: () => server.close() });
+      stops.push('http server', () => closeServer(server));
       const { port } = server.server.address() as AddressInfo;
       address.publicUrl = publicUrlOf(settings.server, port);
       url = publicUrlOf({ ...settings.server, publicUrl: null }, port);
@@ -587,8 +763,8 @@ export async function startApp(options: AppOptions): Promise<App> {
             change.state === 'ok' ? health.ok('slack-socket') : health.failing('slack-socket', change.detail),
           log,
         });
-        socket.start();
-        stops.push({ name: 'slack socket', stop: () => socket.stop() });
+        starts.push(() => socket.start());
+        stops.pushEarly('slack socket', () => socket.stop());
       }
     }
     const watched: TimetableEntry[] = [];
@@ -629,10 +805,27 @@ export async function startApp(options: AppOptions): Promise<App> {
       watched.push({ name: 'heartbeat', everyMs: watchEveryMs, run: (signal) => heartbeat.tick(signal) });
     }
     const watches = new Timetable(watched, (name, error) =>
-      log.warn({ err: error, entry: name }, 'a timetable entry failed and is tried again'),
+      warn(error, { entry: name }, 'a timetable entry failed and is tried again'),
     );
-    watches.start();
-    stops.push({ name: 'watches', stop: () => watches.stop() });
+    starts.push(() => watches.start());
+    stops.pushEarly('watches', () => watches.stop());
+    // The doors are open and say 503, also for long: whoever exits here only makes it later.
+    const patience = {
+      patienceMs: settings.database.startPatienceSeconds * 1_000,
+      signal: startSignal,
+      onWaiting: (reason: string) => {
+        log.warn({ url, reason }, 'waiting for the database');
+        spool
+          ?.tellWhatIsLeft()
+          .catch((error: unknown) => log.warn({ err: error }, 'the spool cannot be read'));
+      },
+    };
+    const migrated = await onceThere(() => migrate(databaseUrl), patience);
+    if (migrated.applied.length > 0) log.info({ applied: migrated.applied }, 'database migrated');
+    if (migrated.newer.length > 0)
+      log.warn({ newer: migrated.newer }, 'the database is newer than this version, and compatible');
+    await watch.start(startSignal);
+    for (const start of starts) await onceThere(async () => start(), patience);
     health.started();
     log.info({ url, roles: [...active], version }, 'gomon is ready');
 
@@ -662,6 +855,19 @@ export async function startApp(options: AppOptions): Promise<App> {
     await stopAll();
     throw error;
   }
+}
+
+function spoolDoor(spool: Spool, watch: DatabaseWatch): SpoolDoor {
+  return {
+    isAway: async () => (await watch.check(0)) !== null,
+    take: (request, idempotency) => spool.take(request, idempotency),
+  };
+}
+
+/** Requests under way are answered; a connection that stays open is closed. */
+async function closeServer(server: Awaited<ReturnType<typeof buildServer>>): Promise<void> {
+  const timer = setTimeout(() => server.server.closeAllConnections(), closeConnectionsAfterMs);
+  await server.close().finally(() => clearTimeout(timer));
 }
 
 function watchedSources(

@@ -10,7 +10,7 @@ import { intakeRequest, at } from './support/alerts.ts';
 const text = await readFile(new URL('../docs/logging.md', import.meta.url), 'utf8');
 const source = await readFile(new URL('../src/observability/events.ts', import.meta.url), 'utf8');
 
-const documented = [...text.matchAll(/^\| `([a-z]+\.[a-z]+)` +\| ([a-z]+) +\| (.+?) +\| (.+?) +\|$/gm)].map(
+const documented = [...text.matchAll(/^\| `([a-z-]+\.[a-z]+)` +\| ([a-z]+) +\| (.+?) +\| (.+?) +\|$/gm)].map(
   ([, event = '', level = '', msg = '', fields = '']) =>
     `${event} ${level} ${msg}: ${[...fields.matchAll(/`([^`]+)`/g)].map((match) => match[1]).join(', ')}`,
 );
@@ -35,6 +35,7 @@ function written(): Line[] {
   const channel = '#a';
   events.dispatch({ kind: 'posted', channel, severity: 'P1', latencyMs: 5 });
   events.dispatch({ kind: 'edited', channel });
+  events.carried('webhook', 'P1');
   events.dispatch({
     kind: 'failed',
     channel,
@@ -42,9 +43,13 @@ function written(): Line[] {
     code: 'is_archived',
     detail: 'It is archived.',
   });
+  for (const state of ['dead', 'usable'] as const)
+    events.dispatch({ kind: 'channel', channel, state, code: 'is_archived', detail: 'why' });
   events.dispatch({ kind: 'trouble', error: new Error('x') });
   for (const outcome of ['confirmed', 'retried', 'failed'] as const)
     events.incidentCommand('opsgenie', outcome, 'open', 'why');
+  for (const outcome of ['applied', 'given-up']) events.providerEvents('opsgenie', outcome, 'acknowledge');
+  events.incidentCompared('opsgenie', 'repaired', 'close');
   events.acted('acknowledge', 'api', 'token:x', newId());
   events.actedOnIncident('incident_assign', 'api', 'token:x', newId());
   events.circuitChanged('slack', true, 'why');
@@ -52,6 +57,13 @@ function written(): Line[] {
   for (const outcome of ['ok', 'late']) events.canary({ outcome, seconds: 1, detail: null });
   for (const outcome of ['sent', 'failed', 'withheld'] as const)
     events.heartbeat({ target: 'url', outcome, detail: null });
+  for (const status of ['down', 'up'])
+    events.healthChecked({
+      check: { name: 'shop' },
+      result: { ok: true, detail: 'why', durationMs: 1 },
+      status,
+      changed: true,
+    });
   for (const final of [false, true])
     events.jobFailed({ task: 'alert.changed', attempts: 1, final, error: new Error('x') });
   return lines;

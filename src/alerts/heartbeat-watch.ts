@@ -32,7 +32,8 @@ export async function watchHeartbeats(
   }
 }
 
-const fingerprint = 'gomon-heartbeat-missing';
+/** Fingerprint of the alert that says that a source is silent. */
+export const missingHeartbeat = 'gomon-heartbeat-missing';
 
 async function isRaised(db: Db, source: SourceName, tenant: string): Promise<boolean> {
   const row = await db
@@ -40,7 +41,7 @@ async function isRaised(db: Db, source: SourceName, tenant: string): Promise<boo
     .select('id')
     .where('source', '=', source)
     .where('tenant', '=', toStorable(tenant))
-    .where('fingerprint', '=', fingerprint)
+    .where('fingerprint', '=', missingHeartbeat)
     .where('status', 'in', openStatuses)
     .executeTakeFirst();
   return row !== undefined;
@@ -55,7 +56,7 @@ async function report(
   const signal: AlertSignal = {
     status: beat.missing ? 'firing' : 'resolved',
     tenant: beat.tenant,
-    fingerprint,
+    fingerprint: missingHeartbeat,
     labels: { alertname: 'HeartbeatMissing', source: source.name },
     annotations: {
       summary: `No heartbeat from ${source.name} for ${source.heartbeatSeconds} s`,

@@ -35,9 +35,13 @@ export type IntakeRequest = {
   receivedAt: Date;
   entries: IntakeEntry[];
   raw: RawDelivery;
+  /** Given where the request was answered before it is stored; else one is made. */
+  deliveryId?: string;
 };
 
-export type IntakeEntry = { ok: true; signal: DescribedSignal } | { ok: false; reason: string };
+export type IntakeEntry =
+  /** `alertId`: what a new alert is to be called where it was told before it is stored. */
+  { ok: true; signal: DescribedSignal; alertId?: string } | { ok: false; reason: string };
 
 export type EntryOutcome = 'created' | 'updated' | 'resolved' | 'ignored' | 'rejected';
 export type EntryResult = { outcome: EntryOutcome; id?: string; fingerprint?: string; reason?: string };
@@ -45,8 +49,12 @@ export type IntakeResult = { ok: true; deliveryId: string; results: EntryResult[
 
 export type IntakeRefusal = {
   ok: false;
-  /** `full`: the queue is at its limit. `unavailable`: the database is away. `stopping`: the service is. */
-  reason: 'full' | 'unavailable' | 'stopping';
+  /**
+   * `full`: the queue is at its limit. `unavailable`: the database is away, or went away in the middle
+   * of the commit, which may or may not have taken effect. `busy`: it is there, but nothing was stored.
+   * `stopping`: the service is.
+   */
+  reason: 'full' | 'unavailable' | 'busy' | 'stopping';
 };
 
 type Waiting = {
@@ -118,8 +126,9 @@ export class Intake {
       this.#observe({ request, result });
       return result;
     } catch (error) {
-      if (isPassing(error)) return { ok: false, reason: 'unavailable' };
-      throw error;
+      const reason = passingReason(error);
+      if (reason === null) throw error;
+      return { ok: false, reason };
     }
   }
 
@@ -204,8 +213,9 @@ export class Intake {
         this.#finish(waiting, result);
       });
     } catch (error) {
-      if (isPassing(error)) {
-        for (const waiting of batch) waiting.settle({ ok: false, reason: 'unavailable' });
+      const reason = passingReason(error);
+      if (reason !== null) {
+        for (const waiting of batch) waiting.settle({ ok: false, reason });
       } else if (batch.length > 1) {
         const middle = Math.ceil(batch.length / 2);
         await this.#settle(batch.slice(0, middle));
@@ -228,7 +238,8 @@ export class Intake {
       if (result === undefined) throw new Error('a commit of one request gave no result', { cause });
       this.#finish(waiting, result);
     } catch (error) {
-      if (isPassing(error)) waiting.settle({ ok: false, reason: 'unavailable' });
+      const reason = passingReason(error);
+      if (reason !== null) waiting.settle({ ok: false, reason });
       else waiting.fail(error);
     }
   }
@@ -279,10 +290,11 @@ function fingerprintsOf(request: IntakeRequest): string[] {
   return request.entries.flatMap((entry) => (entry.ok ? entry.signal.fingerprint : []));
 }
 
-/** Nothing was stored, and the same again may well be: the sender is asked to come again. */
-function isPassing(error: unknown): boolean {
+/** The same again may well be stored: the sender is asked to come again. Null: it would not. */
+function passingReason(error: unknown): 'unavailable' | 'busy' | null {
   const trouble = databaseTrouble(error);
-  return trouble === 'unavailable' || trouble === 'conflict';
+  if (trouble === 'unavailable') return 'unavailable';
+  return trouble === 'busy' || trouble === 'conflict' ? 'busy' : null;
 }
 
 /** One identity in the batch: what it was, what it became, and why. */
@@ -301,6 +313,7 @@ type PlannedSignal = {
   result: IntakeResult;
   index: number;
   signal: DescribedSignal;
+  alertId: string | undefined;
   key: string;
 };
 
@@ -332,7 +345,7 @@ async function writeBatch(tx: Tx, requests: IntakeRequest[]): Promise<IntakeResu
 function emptyResult(request: IntakeRequest): IntakeResult {
   return {
     ok: true,
-    deliveryId: newId(),
+    deliveryId: request.deliveryId ?? newId(),
     results: request.entries.map((entry) =>
       entry.ok ? { outcome: 'ignored' } : { outcome: 'rejected', reason: entry.reason },
     ),
@@ -343,7 +356,7 @@ function plan(request: IntakeRequest, result: IntakeResult): PlannedSignal[] {
   return request.entries.flatMap((entry, index) => {
     if (!entry.ok) return [];
     const key = keyText({ source: request.source, ...pickKey(entry.signal) });
-    return [{ request, result, index, signal: entry.signal, key }];
+    return [{ request, result, index, signal: entry.signal, alertId: entry.alertId, key }];
   });
 }
 
@@ -400,7 +413,7 @@ function applyOne(work: Working, item: PlannedSignal): EntryResult {
   }
   const before = work.now;
   const now = applySignal(before, signal, verdict.kind, {
-    id: before?.id ?? newId(),
+    id: before?.id ?? item.alertId ?? newId(),
     source: request.source,
     receivedAt: request.receivedAt,
     incidentStillOpen: work.incidentStillOpen,

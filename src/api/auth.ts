@@ -1,5 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
+import { databaseTrouble } from '../db/errors.ts';
 import type { Db } from '../db/pool.ts';
 import { batchedLookup } from './batched-lookup.ts';
 import { findTokens, hashToken, type Role } from './token-store.ts';
@@ -43,7 +44,11 @@ export function createAuthenticator(options: {
     const key = hash.toString('base64');
     const known = cache.get(key);
     if (known !== undefined && known.until > options.now()) return known.caller;
-    const caller = await find(hash);
+    const caller = await find(hash).catch((error: unknown) => {
+      // While the database is away nobody can be looked up, nor revoked: whom we knew may go on sending alerts.
+      if (databaseTrouble(error) === 'unavailable' && known?.caller) return known.caller;
+      throw error;
+    });
     if (cache.size >= cacheSize) cache.clear();
     if (caller === null) cache.delete(key);
     else cache.set(key, { caller, until: options.now() + cacheForMs });

@@ -2,18 +2,20 @@ import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import type { IntakeRequest, IntakeResult } from '../alerts/intake.ts';
+import type { Intake, IntakeRefusal, IntakeRequest, IntakeResult } from '../alerts/intake.ts';
 import type { ParsedEntry } from '../alerts/source.ts';
+import type { Db } from '../db/pool.ts';
 import { parseJsonBody } from '../lib/json-body.ts';
 import { type Caller, requireRight } from './auth.ts';
-import { CreateAlertsAnswer } from './contract/alert.ts';
+import { CreateAlertsAnswer, SpooledAnswer } from './contract/alert.ts';
 import { Problem } from './contract/common.ts';
 import { CreateAlert } from './contract/create-alert.ts';
 import { claimKey, type IdempotencyClaim, storedAnswer } from './idempotency.ts';
-import { badRequest, ProblemError } from './problem.ts';
+import { badRequest } from './problem.ts';
 import { keepRawBodies, keptHeaders, rawBody } from './raw-body.ts';
 import type { ApiServices } from './services.ts';
-import { accepted, describeEntries } from './source-webhooks.ts';
+import { describeEntries } from './source-webhooks.ts';
+import { otherRequest, type Stored, storeOrSpool } from './store-or-spool.ts';
 import { toSignal } from './to-signal.ts';
 
 const mostAlerts = 1_000;
@@ -38,7 +40,12 @@ export function createAlertsRoute(services: ApiServices): FastifyPluginCallbackZ
           description:
             '`Idempotency-Key` makes a repeat answer what the first one was answered. 201 for one new alert, else 200 with what became of each.',
           body: z.union([CreateAlert, z.array(CreateAlert).max(mostAlerts)]),
-          response: { 200: CreateAlertsAnswer, 201: CreateAlertsAnswer, default: Problem },
+          response: {
+            200: CreateAlertsAnswer,
+            201: CreateAlertsAnswer,
+            202: SpooledAnswer,
+            default: Problem,
+          },
         },
       },
       async (request, reply) => createAlerts(services, request, reply),
@@ -70,7 +77,9 @@ async function createAlerts(services: ApiServices, request: FastifyRequest, repl
       body: rawBody(request),
     },
   };
-  const result = await submitOnce(services, request, caller, intakeRequest);
+  const stored = await submitOnce(services, request, caller, intakeRequest);
+  if (stored.kind === 'spooled') return reply.code(202).send(stored.answer);
+  const { result } = stored;
   const single = result.results.length === 1 && result.results[0]?.outcome === 'created';
   return reply.code(single ? 201 : 200).send({ results: result.results });
 }
@@ -103,9 +112,10 @@ async function submitOnce(
   request: FastifyRequest,
   caller: Caller,
   intakeRequest: IntakeRequest,
-): Promise<IntakeResult> {
+): Promise<Stored> {
+  const { intake, spool, db } = services;
   const key = request.headers['idempotency-key'];
-  if (key === undefined) return accepted(await services.intake.submit(intakeRequest));
+  if (key === undefined) return storeOrSpool(spool, intakeRequest, () => intake.submit(intakeRequest));
   if (typeof key !== 'string' || key === '' || key.length > 255) {
     throw badRequest('Idempotency-Key has to be a text of 1 to 255 characters.');
   }
@@ -114,25 +124,25 @@ async function submitOnce(
     key,
     requestHash: createHash('sha256').update(intakeRequest.raw.body).digest(),
   };
-  const before = await storedAnswer(services.db, claim);
-  if (before.kind === 'answered') return before.result;
-  if (before.kind === 'other-request') throw otherRequest(key);
-  try {
-    return accepted(
-      await services.intake.submitWith(intakeRequest, claimKey(claim, intakeRequest.receivedAt)),
-    );
-  } catch (error) {
-    // The same key was committed by a request that ran at the same time.
-    const meanwhile = await storedAnswer(services.db, claim);
-    if (meanwhile.kind === 'answered') return meanwhile.result;
-    if (meanwhile.kind === 'other-request') throw otherRequest(key);
-    throw error;
-  }
+  return storeOrSpool(spool, intakeRequest, () => storeWithKey(db, intake, intakeRequest, claim), claim);
 }
 
-function otherRequest(key: string): ProblemError {
-  return new ProblemError({
-    status: 422,
-    detail: `The Idempotency-Key "${key}" was used for another body; use a new key for a new request.`,
-  });
+async function storeWithKey(
+  db: Db,
+  intake: Intake,
+  request: IntakeRequest,
+  claim: IdempotencyClaim,
+): Promise<IntakeResult | IntakeRefusal> {
+  const before = await storedAnswer(db, claim);
+  if (before.kind === 'answered') return before.result;
+  if (before.kind === 'other-request') throw otherRequest(claim.key);
+  try {
+    return await intake.submitWith(request, claimKey(claim, request.receivedAt));
+  } catch (error) {
+    // The same key was committed by a request that ran at the same time.
+    const meanwhile = await storedAnswer(db, claim);
+    if (meanwhile.kind === 'answered') return meanwhile.result;
+    if (meanwhile.kind === 'other-request') throw otherRequest(claim.key);
+    throw error;
+  }
 }

@@ -88,10 +88,12 @@ function toProblem(
       headers: {},
     };
   }
-  if (databaseTrouble(error) === 'unavailable') {
-    const { problem, headers } = unavailable(
-      'The database is not reachable. Nothing was changed; try again.',
-    );
+  const trouble = databaseTrouble(error);
+  if (trouble === 'unavailable' || trouble === 'busy') {
+    const { problem, headers } =
+      trouble === 'unavailable'
+        ? unavailable('The database is not reachable. Try again; what was done already is found done then.')
+        : unavailable('The database is busy. Nothing was changed; try again.', 2);
     return { problem, headers };
   }
   const status = 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500;

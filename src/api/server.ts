@@ -70,7 +70,7 @@ export async function buildServer(services: ApiServices, options: ServerOptions)
     // Never redirect an ingest route: Go clients turn a redirected POST into a GET, and believe it delivered.
     routerOptions: { ignoreTrailingSlash: true },
     forceCloseConnections: 'idle',
-    // A problem document says so instead (refuseWhileClosing).
+    // A problem document says so instead (refuseWhileStopping).
     return503OnClosing: false,
     // What the router itself refuses (a path that is no URL) does not reach the error handler below.
     frameworkErrors: (error, request, reply) => {
@@ -99,7 +99,7 @@ export async function buildServer(services: ApiServices, options: ServerOptions)
   });
   methods.watch(app as unknown as FastifyInstance);
   measureRequests(app as unknown as FastifyInstance, services);
-  refuseWhileClosing(app as unknown as FastifyInstance);
+  refuseWhileStopping(app as unknown as FastifyInstance, services);
   await app.register(fastifyHelmet, helmetOptions(services.addresses.publicUrl.startsWith('https:')));
   app.addHook('onRequest', (request, reply, done) => {
     // The scripts and styles of the API's page are ours to be kept; everything else is of the moment.
@@ -163,19 +163,26 @@ export async function buildServer(services: ApiServices, options: ServerOptions)
   return app;
 }
 
-/** What comes over a connection that is still open while we stop: its sender tries again, and finds another of us. */
-function refuseWhileClosing(app: FastifyInstance): void {
+/**
+ * What comes while we stop: its sender tries again, and finds another of us. The
+ * door stays open for as long as the work behind it comes to an end, because a
+ * refused connection says less than a 503; health and metrics go on answering.
+ */
+function refuseWhileStopping(app: FastifyInstance, services: ApiServices): void {
   let closing = false;
   app.addHook('preClose', (done) => {
     closing = true;
     done();
   });
-  app.addHook('onRequest', (_request, reply, done) => {
-    if (!closing) return done();
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!closing && !services.isStopping()) return done();
     void reply.header('connection', 'close');
+    if (alwaysAnswered.has(request.routeOptions.url ?? '')) return done();
     done(unavailable('The service is stopping. Nothing was done; try again.'));
   });
 }
+
+const alwaysAnswered: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics']);
 
 /** Many clients name JSON with every request, also where there is no body: as if they had named nothing. */
 function takeEmptyBodies(scope: FastifyInstance): void {

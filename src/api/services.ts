@@ -14,11 +14,14 @@ import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Authenticator } from './auth.ts';
 import type { Addresses } from './present.ts';
+import type { SpoolDoor } from './store-or-spool.ts';
 
 /** What the doors need of the rest of the house; `app.ts` fills it. */
 export type ApiServices = {
   db: Db;
   intake: Intake;
+  /** Null: off, and a database that is away means 503 for everybody. */
+  spool: SpoolDoor | null;
   clock: Clock;
   log: Log;
   metrics: Metrics;
@@ -37,6 +40,8 @@ export type ApiServices = {
   cluster: ClusterReader | null;
   /** Each dependency's state for people; `database` decides readiness. */
   readiness: () => Promise<Readiness>;
+  /** From the first moment of a stop: nothing more is taken in. */
+  isStopping: () => boolean;
   limits: { maxBodyBytes: number };
   /** How long requests of sources are kept. */
   deliveriesKeptDays: number;

@@ -2,16 +2,17 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 import { describeSignal } from '../alerts/describe.ts';
 import { storeRefusedDelivery } from '../alerts/delivery-store.ts';
-import type { IntakeEntry, IntakeRefusal, IntakeRequest, IntakeResult } from '../alerts/intake.ts';
+import type { IntakeEntry, IntakeRequest, IntakeResult } from '../alerts/intake.ts';
 import type { AlertSource, ParsedEntry, SourceRequest } from '../alerts/source.ts';
 import type { SourceName } from '../alerts/alert.ts';
 import { newId } from '../lib/ids.ts';
 import { requireRight } from './auth.ts';
-import { DeliveryAnswer } from './contract/alert.ts';
+import { DeliveryAnswer, SpooledAnswer } from './contract/alert.ts';
 import { Problem } from './contract/common.ts';
-import { ProblemError, unavailable } from './problem.ts';
+import { ProblemError } from './problem.ts';
 import { keepRawBodies, keptHeaders, rawBody } from './raw-body.ts';
 import type { ApiServices } from './services.ts';
+import { type Stored, storeOrSpool } from './store-or-spool.ts';
 
 /**
  * The doors of Grafana, Alertmanager and Prometheus. Verified on the exact bytes
@@ -26,7 +27,7 @@ export function sourceWebhooks(services: ApiServices): FastifyPluginCallbackZod 
     const schema = (summary: string) => ({
       tags: ['sources'],
       summary,
-      response: { 200: DeliveryAnswer, default: Problem },
+      response: { 200: DeliveryAnswer, 202: SpooledAnswer, default: Problem },
     });
     const bodyLimit = services.limits.maxBodyBytes;
     const config = { takesAlerts: true };
@@ -40,7 +41,7 @@ export function sourceWebhooks(services: ApiServices): FastifyPluginCallbackZod 
       bodyLimit,
       config,
       schema: schema('Grafana webhook contact point (unified alerting and legacy)'),
-      handler: async (request) => answerOf(await receive(services, grafana, request)),
+      handler: async (request, reply) => sendAnswer(await receive(services, grafana, request), reply),
     });
     app.route({
       method: ['POST', 'PUT'],
@@ -49,7 +50,7 @@ export function sourceWebhooks(services: ApiServices): FastifyPluginCallbackZod 
       config,
       onRequest,
       schema: schema('Alertmanager webhook_config'),
-      handler: async (request) => answerOf(await receive(services, alertmanager, request)),
+      handler: async (request, reply) => sendAnswer(await receive(services, alertmanager, request), reply),
     });
     app.post(
       '/api/v2/alerts',
@@ -60,17 +61,13 @@ export function sourceWebhooks(services: ApiServices): FastifyPluginCallbackZod 
         schema: schema("Alertmanager's own API: Prometheus and Grafana can send here directly"),
       },
       async (request, reply) =>
-        answerLikeAlertmanager(await receive(services, alertmanagerApi, request), reply),
+        sendAnswer(await receive(services, alertmanagerApi, request), reply, answerLikeAlertmanager),
     );
     done();
   };
 }
 
-async function receive(
-  services: ApiServices,
-  source: AlertSource,
-  request: FastifyRequest,
-): Promise<IntakeResult> {
+async function receive(services: ApiServices, source: AlertSource, request: FastifyRequest): Promise<Stored> {
   const receivedAt = services.clock.now();
   const sourceRequest: SourceRequest = { headers: request.headers, rawBody: rawBody(request), receivedAt };
   const { sender, tenant } = await verified(services, source, sourceRequest, request);
@@ -93,7 +90,7 @@ async function receive(
     });
     throw new ProblemError({ status: 400, detail: `${parsed.reason} (kept as delivery ${id})` });
   }
-  return submit(services, {
+  const intakeRequest: IntakeRequest = {
     source: source.name,
     sender,
     door: 'webhook',
@@ -104,7 +101,8 @@ async function receive(
       parsed.entries,
     ),
     raw,
-  });
+  };
+  return storeOrSpool(services.spool, intakeRequest, () => services.intake.submit(intakeRequest));
 }
 
 /** A signature where the source has one configured, else an API token. */
@@ -159,25 +157,15 @@ function joinTenants(token: string, organisation: string): string {
   return [token, organisation].filter((part) => part !== '').join('/');
 }
 
-export async function submit(services: ApiServices, request: IntakeRequest): Promise<IntakeResult> {
-  return accepted(await services.intake.submit(request));
-}
-
-export function accepted(result: IntakeResult | IntakeRefusal): IntakeResult {
-  if (result.ok) return result;
-  switch (result.reason) {
-    case 'full':
-      throw unavailable(
-        'More alerts wait to be stored than the intake queue takes. Nothing was stored; send again.',
-        2,
-      );
-    case 'stopping':
-      throw unavailable('The service is stopping. Nothing was stored; send again.', 5);
-    case 'unavailable':
-      throw unavailable('The database is not reachable. Nothing was stored; send again.');
-    default:
-      return result.reason satisfies never;
-  }
+/** 200 with what became of each, or 202 where it only lies in the spool yet. */
+function sendAnswer(
+  stored: Stored,
+  reply: FastifyReply,
+  form: (result: IntakeResult, reply: FastifyReply) => DeliveryAnswer = answerOf,
+): FastifyReply {
+  return stored.kind === 'spooled'
+    ? reply.code(202).send(stored.answer)
+    : reply.code(200).send(form(stored.result, reply));
 }
 
 function answerOf(result: IntakeResult): DeliveryAnswer {

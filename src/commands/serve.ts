@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { type AppRole, roles, startApp } from '../app.ts';
+import { databaseTrouble } from '../db/errors.ts';
 import { createLog } from '../observability/log.ts';
 import { secretTexts } from '../config/secrets.ts';
 import { configuration } from './configuration.ts';
@@ -17,17 +18,30 @@ export function addServeCommand(program: Command): void {
       const config = await configuration(options.config);
       const log = createLog({ ...config.settings.log, secrets: secretTexts(config) });
       for (const notice of config.notices) log.warn({ notice }, 'a setting looks like a slip');
-      const app = await startApp({
+      survivePassingTrouble((error) => log.error({ err: error }, 'nobody heeded that the database failed'));
+      const asked = new AbortController();
+      const starting = startApp({
         config,
         roles: options.roles,
         log,
+        signal: asked.signal,
         // Not a log line: logs are kept and shipped, this is shown once.
         onFirstToken: (token) => console.error(`Admin API token, shown only this once: ${token}`),
       });
       stopOnSignal(
-        () => app.stop(),
+        async () => {
+          asked.abort();
+          // A start that was given up has stopped what it had started.
+          await starting.then(
+            (app) => app.stop(),
+            () => undefined,
+          );
+        },
         (message) => log.info(message),
       );
+      await starting.catch((error: unknown) => {
+        if (!asked.signal.aborted) throw error;
+      });
     });
 }
 
@@ -37,6 +51,17 @@ function parseRoles(text: string): AppRole[] {
     if (role === undefined)
       throw new InvalidArgumentError(`"${part}" is not a role; known are ${roles.join(', ')}.`);
     return role;
+  });
+}
+
+/**
+ * A promise in a library that nobody waits for must not end the service because the
+ * database went away: whoever needs it asks again. Anything else ends it, as Node does.
+ */
+function survivePassingTrouble(say: (error: unknown) => void): void {
+  process.on('unhandledRejection', (error) => {
+    if (databaseTrouble(error) !== 'unavailable') throw error;
+    say(error);
   });
 }
 

@@ -78,6 +78,12 @@ const Database = z.strictObject({
     'Folder of the embedded PostgreSQL, used when no database URL is set. GOMON_DATA_DIR.',
   ),
   poolSize: z.int().min(2).max(500).default(20).describe('Most connections of one process.'),
+  startPatienceSeconds: z
+    .int()
+    .min(0)
+    .max(86_400)
+    .default(600)
+    .describe('How long a start waits for a database that is away.'),
 });
 
 const Slack = z.strictObject({
@@ -321,7 +327,14 @@ const Sections = z.strictObject({
     .strictObject({
       dir: FilePath.nullable()
         .default(null)
-        .describe('Folder that takes deliveries while the database is away; null: off.'),
+        .describe('Folder that takes requests with a P0 or P1 while the database is away; null: off.'),
+      maxRequests: z
+        .int()
+        .min(1)
+        .max(1_000_000)
+        .default(10_000)
+        .describe('Most requests in it; beyond that the answer is 503.'),
+      maxMegabytes: z.int().min(1).max(1_000_000).default(512).describe('Most megabytes in it.'),
     })
     .prefault({})
     .describe('For a database that is down.'),

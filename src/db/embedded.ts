@@ -6,6 +6,9 @@ import { findFreePort, findRunning, launch, shutDown } from './embedded-server.t
 /** PostgreSQL may have to recover after a power cut; longer than this and somebody should look. */
 const startTimeoutMs = 180_000;
 const pollMs = 500;
+/** Between attempts to start it again: one that was killed while it recovered comes up at the next. */
+const shortestPauseMs = 500;
+const longestPauseMs = 10_000;
 
 export type EmbeddedOptions = {
   /** Holds the cluster (`postgres/`) and its password; created when missing. */
@@ -108,16 +111,19 @@ export class EmbeddedDatabase {
   }
 
   async #watch(onChange: (change: EmbeddedChange) => void, signal: AbortSignal): Promise<void> {
+    let pauseMs = shortestPauseMs;
     while (!signal.aborted) {
       await sleep(pollMs, undefined, { signal }).catch(() => undefined);
       if (signal.aborted || this.#presence?.isOpen === true) continue;
       onChange({ state: 'down' });
       try {
         await this.ensureRunning();
+        pauseMs = shortestPauseMs;
         onChange({ state: 'up', url: this.url });
       } catch (error) {
         onChange({ state: 'failed', error: error as Error });
-        await sleep(5_000, undefined, { signal }).catch(() => undefined);
+        await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+        pauseMs = Math.min(2 * pauseMs, longestPauseMs);
       }
     }
   }

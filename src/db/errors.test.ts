@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { databaseTrouble } from './errors.ts';
+import { DatabaseAwayError, databaseTrouble } from './errors.ts';
 
 const coded = (code: string): Error => Object.assign(new Error('as the driver says it'), { code });
 
@@ -10,9 +10,11 @@ describe('database trouble', () => {
     ['08006', 'unavailable'],
     ['57P01', 'unavailable'], // administrator ends the session
     ['57P03', 'unavailable'], // starting up
-    ['53300', 'unavailable'], // too many connections
+    ['53300', 'busy'], // too many connections
     ['53100', 'unavailable'], // disk full
-    ['57014', 'unavailable'], // statement timeout
+    ['57014', 'busy'], // statement timeout
+    ['55P03', 'busy'], // lock timeout
+    ['58030', 'unavailable'], // its disk fails
     ['25006', 'unavailable'], // read-only: a standby was not promoted yet
     ['25P03', 'unavailable'], // idle in transaction too long
     ['40P01', 'conflict'],
@@ -32,11 +34,16 @@ describe('database trouble', () => {
   it.each([
     'Connection terminated unexpectedly',
     'Connection terminated due to connection timeout',
-    'timeout exceeded when trying to connect',
     'Client has encountered a connection error and is not queryable',
+    'Client was closed and is not queryable',
     'Cannot use a pool after calling end on the pool',
   ])('%j has no code and means that the server is away', (message) => {
     expect(databaseTrouble(new Error(message))).toBe('unavailable');
+  });
+
+  it('tells the queue of our own pool from a server that is away', () => {
+    expect(databaseTrouble(new Error('timeout exceeded when trying to connect'))).toBe('busy');
+    expect(databaseTrouble(new DatabaseAwayError('it hangs'))).toBe('unavailable');
   });
 
   it('does not take our own mistakes for trouble of the database', () => {

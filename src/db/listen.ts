@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { endSession } from './sockets.ts';
 
 /**
  * Hears NOTIFY on a connection of its own and connects again when it breaks. A
@@ -31,7 +32,7 @@ export class Listener {
   async stop(): Promise<void> {
     this.#stopped = true;
     if (this.#retry !== null) clearTimeout(this.#retry);
-    await this.#client?.end().catch(() => undefined);
+    if (this.#client !== null) await endSession(this.#client);
   }
 
   async #connect(): Promise<void> {

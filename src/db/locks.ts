@@ -11,4 +11,6 @@ export const locks = {
   workersAtWork: 7_306_901,
   /** First half of the two-part locks that workers hold under their names (see `jobs/worker.ts`). */
   workerPresence: 7_306,
+  /** First half of the two-part locks that processes hold under their names, shared (see `worker-presence.ts`). */
+  processPresence: 7_307,
 } as const;

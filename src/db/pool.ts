@@ -1,7 +1,10 @@
 import { Kysely, PostgresDialect, type Transaction } from 'kysely';
+import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
+import type { DatabaseAwayError } from './errors.ts';
 import { preparing } from './prepared.ts';
 import type { Database } from './schema.ts';
+import { cut } from './sockets.ts';
 
 /** Reads, and writes that need no transaction of several statements. */
 export type Db = Kysely<Database>;
@@ -11,8 +14,38 @@ export type Tx = Transaction<Database>;
 export type DatabasePool = {
   db: Db;
   pool: pg.Pool;
+  /** Breaks every connection, in use or not: for a server that does not answer any more. */
+  cutAll(): void;
+  /** Waits a moment for what is under way, then cuts it off. */
   close(): Promise<void>;
 };
+
+type ConnectCallback = (
+  error: Error | undefined,
+  client: pg.PoolClient | undefined,
+  done: (release?: unknown) => void,
+) => void;
+
+/** A pool that says at once when the database is known to be away, also to those who have only the pool. */
+class GatedPool extends pg.Pool {
+  readonly #gate: () => DatabaseAwayError | null;
+
+  constructor(config: pg.PoolConfig, gate: () => DatabaseAwayError | null) {
+    super(config);
+    this.#gate = gate;
+  }
+
+  override connect(): Promise<pg.PoolClient>;
+  override connect(callback: ConnectCallback): void;
+  override connect(callback?: ConnectCallback): Promise<pg.PoolClient> | void {
+    const refusal = this.#gate();
+    if (callback === undefined) return refusal === null ? super.connect() : Promise.reject(refusal);
+    if (refusal === null) return super.connect(callback);
+    process.nextTick(callback, refusal, undefined, () => undefined);
+  }
+}
+
+const closeWithinMs = 1_500;
 
 /**
  * Opens the pool. Connecting is bounded (an unreachable database answers within
@@ -26,26 +59,44 @@ export function openPool(options: {
   connectTimeoutMs?: number;
   statementTimeoutMs?: number;
   onError?: (error: Error) => void;
+  /** Asked before each use; see `DatabaseWatch`. */
+  gate?: () => DatabaseAwayError | null;
 }): DatabasePool {
-  const pool = new pg.Pool({
-    connectionString: options.url,
-    max: options.size,
-    application_name: `gomon ${options.purpose}`,
-    connectionTimeoutMillis: options.connectTimeoutMs ?? 3_000,
-    statement_timeout: options.statementTimeoutMs ?? 30_000,
-    idle_in_transaction_session_timeout: 60_000,
-    keepAlive: true,
-  });
+  const pool = new GatedPool(
+    {
+      connectionString: options.url,
+      max: options.size,
+      application_name: `gomon ${options.purpose}`,
+      connectionTimeoutMillis: options.connectTimeoutMs ?? 3_000,
+      statement_timeout: options.statementTimeoutMs ?? 30_000,
+      idle_in_transaction_session_timeout: 60_000,
+      keepAlive: true,
+    },
+    options.gate ?? (() => null),
+  );
+  const clients = new Set<pg.ClientBase>();
   // An idle connection that breaks (server restart) emits here; unheard it would end the process.
   pool.on('error', (error) => options.onError?.(error));
-  // So does one that breaks while it is in use; the query that was under way fails by itself.
-  pool.on('connect', (client) => client.on('error', (error) => options.onError?.(error)));
+  pool.on('connect', (client) => {
+    clients.add(client);
+    // So does one that breaks while it is in use; the query that was under way fails by itself.
+    client.on('error', (error) => options.onError?.(error));
+  });
+  pool.on('remove', (client) => clients.delete(client));
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool: preparing(pool) }) });
+  const cutAll = (): void => {
+    for (const client of clients) cut(client);
+  };
   return {
     db,
     pool,
+    cutAll,
     close: async () => {
-      await db.destroy();
+      const closed = db.destroy();
+      const done = new AbortController();
+      const late = wait(closeWithinMs, undefined, { signal: done.signal }).then(cutAll, () => undefined);
+      await Promise.race([closed, late]);
+      done.abort();
     },
   };
 }

@@ -1,5 +1,6 @@
 import { type PostgresPool, type PostgresPoolClient, sql } from 'kysely';
 import type pg from 'pg';
+import { databaseTrouble } from './errors.ts';
 
 const mark = '/* prepared */';
 
@@ -29,15 +30,22 @@ export function preparing(pool: pg.Pool): PostgresPool {
     end: () => pool.end(),
     async connect() {
       const client = await pool.connect();
-      const query = (text: string, values: readonly unknown[]): Promise<pg.QueryResult> => {
+      let isOfUse = true;
+      const query = async (text: string, values: readonly unknown[]): Promise<pg.QueryResult> => {
         const name = nameOf(text);
-        return name === undefined
-          ? client.query(text, [...values])
-          : client.query({ name, text, values: [...values] });
+        try {
+          return await (name === undefined
+            ? client.query(text, [...values])
+            : client.query({ name, text, values: [...values] }));
+        } catch (error) {
+          // Broken, or at a server that became a standby: the next one to use it would meet the same.
+          if (databaseTrouble(error) === 'unavailable') isOfUse = false;
+          throw error;
+        }
       };
       return {
         query,
-        release: (destroy?: boolean) => client.release(destroy),
+        release: (destroy?: boolean) => client.release(destroy === true || !isOfUse),
       } as unknown as PostgresPoolClient;
     },
   };

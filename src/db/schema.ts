@@ -28,6 +28,7 @@ export type Database = {
   timetable_claims: { name: string; slot_at: Date };
   canary_runs: CanaryRunsTable;
   health_checks: HealthChecksTable;
+  listening: ListeningTable;
 };
 
 type Json<T> = ColumnType<T, string, string>;
@@ -132,6 +133,7 @@ export type IncidentsTable = {
   compared_at: ColumnType<Date | null, Date | null | undefined, Date | null>;
   gone_external_id: ColumnType<string | null, string | null | undefined, string | null>;
   reopened_there_at: ColumnType<Date | null, Date | null | undefined, Date | null>;
+  sync_claimed_by: Generated<string | null>;
   created_at: Date;
   updated_at: Date;
   resolved_at: Date | null;
@@ -216,6 +218,7 @@ type NotificationsTable = {
   attempts: Generated<number>;
   reposts: Generated<number>;
   claimed_at: Date | null;
+  claimed_by: Generated<string | null>;
   attempted_at: Date | null;
   channel_id: string | null;
   message_id: string | null;
@@ -282,6 +285,8 @@ type IdempotencyKeysTable = {
   response: ColumnType<Record<string, unknown> | null, string | null, string>;
   created_at: Date;
 };
+
+type ListeningTable = { id: Generated<boolean>; last_at: Date };
 
 type SourceHeartbeatsTable = { source: string; tenant: string; last_seen_at: Date };
 

@@ -30,7 +30,7 @@ async function arrives(one = worker()): Promise<boolean> {
 const locks = async (): Promise<number> =>
   (
     await database.row<{ count: number }>(
-      `SELECT count(*)::int AS count FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock' AND granted
+      `SELECT count(*)::int AS count FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock' AND granted AND objsubid = 1
        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
     )
   ).count;

@@ -1,5 +1,9 @@
+import { sql } from 'kysely';
 import pg from 'pg';
+import { newId } from '../lib/ids.ts';
 import { locks } from './locks.ts';
+import type { Db } from './pool.ts';
+import { endSession } from './sockets.ts';
 
 const reconnectAfterMs = 1_000;
 
@@ -10,6 +14,8 @@ const reconnectAfterMs = 1_000;
  * it back at once instead of waiting until the claims are old.
  */
 export class WorkerPresence {
+  /** Under which this process claims what it works on. */
+  readonly name = newId();
   readonly #url: string;
   readonly #onError: (error: Error) => void;
   #client: pg.Client | null = null;
@@ -28,6 +34,7 @@ export class WorkerPresence {
         locks.workersAtWork,
       ]);
       const alone = rows[0]?.alone === true;
+      await this.#takeOwnLock(client);
       if (alone) await whenAlone();
       await client.query('SELECT pg_advisory_lock_shared($1)', [locks.workersAtWork]);
       if (alone) await client.query('SELECT pg_advisory_unlock($1)', [locks.workersAtWork]);
@@ -37,7 +44,7 @@ export class WorkerPresence {
   async stop(): Promise<void> {
     this.#stopped = true;
     if (this.#retry !== null) clearTimeout(this.#retry);
-    await this.#client?.end().catch(() => undefined);
+    if (this.#client !== null) await endSession(this.#client);
   }
 
   async #connect(takeLock: (client: pg.Client) => Promise<void>): Promise<void> {
@@ -63,14 +70,37 @@ export class WorkerPresence {
     }
   }
 
+  /** Shared, so that a session which is only dead to us does not keep us from it. */
+  async #takeOwnLock(client: pg.Client): Promise<void> {
+    await client.query('SELECT pg_advisory_lock_shared($1, hashtext($2))', [
+      locks.processPresence,
+      this.name,
+    ]);
+  }
+
   /** What is claimed now may be our own: only the lock is taken again. */
   #reconnectSoon(): void {
     this.#retry = setTimeout(() => {
       this.#connect(async (client) => {
         await client.query('SELECT pg_advisory_lock_shared($1)', [locks.workersAtWork]);
+        await this.#takeOwnLock(client);
       }).catch(() => {
         if (!this.#stopped) this.#reconnectSoon();
       });
     }, reconnectAfterMs);
   }
+}
+
+/**
+ * Which of these processes are not there any more: nobody holds their lock. One that
+ * only lost its connection looks the same for a second or two.
+ */
+export async function goneProcesses(db: Db, names: string[]): Promise<string[]> {
+  if (names.length === 0) return [];
+  const rows = await sql<{ name: string }>`
+    WITH asked AS MATERIALIZED (SELECT name FROM unnest(${names}::text[]) AS n (name))
+    SELECT name FROM asked WHERE pg_try_advisory_xact_lock(${locks.processPresence}, hashtext(name))`.execute(
+    db,
+  );
+  return rows.rows.map((row) => row.name);
 }

@@ -62,6 +62,19 @@ describe('what is measured', () => {
     expect(await takeMoments(database.db, ids, at(14))).toEqual([]);
   });
 
+  it('is what people do at the incident provider, once each; what comes through our own doors is counted there', async () => {
+    const [id = ''] = await database.store([describedSignal({ severity: 'P1' })], at(10));
+    await openForChanged(database.db, [id], policy, at(11));
+    await takeMoments(database.db, [id], at(12));
+    const jonas = { userId: 'opsgenie:jonas@example.com', door: 'webhook' } as const;
+    await act(database.db, id, { kind: 'assign', assignedTo: 'jonas@example.com' }, jonas, at(20));
+    await act(database.db, id, { kind: 'note', text: 'Seen.' }, person, at(21));
+    expect(await takeMoments(database.db, [id], at(22))).toEqual([
+      { kind: 'action', action: 'assign', door: 'webhook' },
+    ]);
+    expect(await takeMoments(database.db, [id], at(23))).toEqual([]);
+  });
+
   it('is nothing of muted alerts, of our own tests, or of long ago', async () => {
     const muted = await database.store([describedSignal({ mute: 'heartbeat' })], at(10));
     const own = await database.store([describedSignal({ tenant: canaryTenant })], at(10), 'api');

@@ -17,12 +17,17 @@ export class ProviderReturn {
     this.#deps = deps;
   }
 
+  /** To be called when calls begin to be held back: that may be over before anybody looks. */
+  held(): void {
+    this.#heldSince ??= this.#deps.clock.now();
+  }
+
   /** To be called every few seconds. */
   async look(): Promise<void> {
     const { db, provider, clock, isHeld } = this.#deps;
     const now = clock.now();
     if (isHeld()) {
-      this.#heldSince ??= now;
+      this.held();
       await probeSync(db, now);
       return;
     }

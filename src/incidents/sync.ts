@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { audit } from '../alerts/alert-store.ts';
 import { changedJobs } from '../alerts/changed.ts';
+import { persist } from '../db/persist.ts';
 import type { Db, Tx } from '../db/pool.ts';
 import { fromStorable, fromStorableJson, toStorable, toStorableJson } from '../db/text.ts';
 import { enqueue } from '../jobs/enqueue.ts';
@@ -25,6 +26,8 @@ export type SyncDependencies = {
   provider: IncidentProvider;
   clock: Clock;
   observe: (outcome: 'confirmed' | 'failed' | 'retried', command: string, detail: string) => void;
+  /** The name of this process, whose claims others take over when it is gone (`gone-claims.ts`). */
+  claimedBy?: string;
   /** Waits within a run; a timer when absent. */
   pause?: (ms: number, signal: AbortSignal) => Promise<void>;
 };
@@ -67,7 +70,7 @@ export async function syncIncident(
   const claimedAt = clock.now();
   const claimed = await db
     .updateTable('incidents')
-    .set({ sync_claimed_at: claimedAt })
+    .set({ sync_claimed_at: claimedAt, sync_claimed_by: deps.claimedBy ?? null })
     .where('id', '=', incidentId)
     .where((where) =>
       where.or([
@@ -83,12 +86,15 @@ export async function syncIncident(
     resumeAt = await workOff(deps, incidentId, signal);
   } finally {
     // Ours only: one that took too long may have lost it to another process.
-    await db
-      .updateTable('incidents')
-      .set({ sync_claimed_at: null })
-      .where('id', '=', incidentId)
-      .where('sync_claimed_at', '=', claimedAt)
-      .execute();
+    const release = async (): Promise<void> => {
+      await db
+        .updateTable('incidents')
+        .set({ sync_claimed_at: null, sync_claimed_by: null })
+        .where('id', '=', incidentId)
+        .where('sync_claimed_at', '=', claimedAt)
+        .execute();
+    };
+    await persist(release, { withinMs: claimForMs / 2, signal });
   }
   if (resumeAt !== null) await comeBack(deps, incidentId, resumeAt);
 }
@@ -97,7 +103,7 @@ export async function syncIncident(
 export async function releaseSyncClaims(db: Db): Promise<void> {
   await db
     .updateTable('incidents')
-    .set({ sync_claimed_at: null })
+    .set({ sync_claimed_at: null, sync_claimed_by: null })
     .where('sync_claimed_at', 'is not', null)
     .execute();
 }

@@ -8,6 +8,7 @@ import {
 } from 'graphile-worker';
 import pg from 'pg';
 import { locks } from '../db/locks.ts';
+import { endSession } from '../db/sockets.ts';
 import { type TaskName, type TaskPayloads, tasks } from './catalog.ts';
 
 /** What does the work of each kind of job. Given up when its time is over or the worker is killed. */
@@ -15,12 +16,15 @@ export type Handlers = {
   [Name in TaskName]: (payload: TaskPayloads[Name], signal: AbortSignal) => Promise<void>;
 };
 
+export type JobFailure = { task: string; attempts: number; final: boolean; error: unknown };
+
 export type JobWorkerOptions = {
   pool: pg.Pool;
   url: string;
-  handlers: Handlers;
+  /** Jobs of other kinds are left to other workers. */
+  handlers: Partial<Handlers>;
   concurrency: number;
-  onFailure: (failure: { task: string; attempts: number; final: boolean; error: unknown }) => void;
+  onFailure: (failure: JobFailure) => void;
   onTrouble: (error: unknown) => void;
 };
 
@@ -52,7 +56,8 @@ export class JobWorker {
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#pause?.end();
-    await this.#runner?.stop().catch(() => undefined);
+    // Not waited for: where the database is away it may never end, and then it is left behind.
+    void this.#runner?.stop().catch(() => undefined);
     await this.#supervision;
   }
 
@@ -63,7 +68,7 @@ export class JobWorker {
       } catch (error) {
         if (!this.#stopping) this.#options.onTrouble(error);
       }
-      await this.#presence?.end().catch(() => undefined);
+      if (this.#presence !== null) await endSession(this.#presence);
       this.#presence = null;
       this.#runner = null;
       if (!this.#stopping) await this.#wait(1_000);
@@ -86,6 +91,12 @@ export class JobWorker {
     // Jobs are locked under the name of the pool, not of the single worker in it.
     events.on('pool:create', ({ workerPool }) => names.push(workerPool.id));
     this.#watchFailures(events);
+    const {
+      given: abandoned,
+      begin,
+      end,
+    } = deadline(shutdownWithinMs, 'the job runner did not end by itself');
+    events.on('pool:gracefulShutdown', begin);
     const runner = await run({
       pgPool: this.#options.pool,
       taskList: this.#taskList(),
@@ -94,14 +105,25 @@ export class JobWorker {
       pollInterval: 1_000,
       events,
       logger: new GraphileLogger(() => () => undefined),
-      preset: { worker: { gracefulShutdownAbortTimeout: 5_000 } },
+      preset: {
+        worker: {
+          gracefulShutdownAbortTimeout: abortAfterMs,
+          // One by one the library does not wait for the answer, and a database that dies just then would be an
+          // unhandled rejection: the end of the process. In batches it minds, and ends the runner.
+          completeJobBatchDelay: 0,
+          failJobBatchDelay: 0,
+        },
+      },
     });
     this.#runner = runner;
-    for (const name of names) {
-      await presence.query('SELECT pg_advisory_lock($1, hashtext($2))', [locks.workerPresence, name]);
-    }
-    if (this.#stopping) await runner.stop();
-    await runner.promise;
+    const work = async (): Promise<void> => {
+      for (const name of names)
+        await presence.query('SELECT pg_advisory_lock($1, hashtext($2))', [locks.workerPresence, name]);
+      if (this.#stopping) await runner.stop();
+      await runner.promise;
+    };
+    // When it is left behind, its lock is not: what it holds is given back.
+    await Promise.race([work(), abandoned]).finally(end);
   }
 
   #watchFailures(events: WorkerEvents): void {
@@ -113,11 +135,11 @@ export class JobWorker {
 
   #taskList(): TaskList {
     const list: TaskList = {};
-    for (const name of Object.keys(tasks) as TaskName[]) {
+    for (const name of Object.keys(this.#options.handlers) as TaskName[]) {
       const handle = this.#options.handlers[name] as (payload: unknown, signal: AbortSignal) => Promise<void>;
       list[name] = async (payload, helpers) => {
         const signal = AbortSignal.any([AbortSignal.timeout(tasks[name].timeoutMs), helpers.abortSignal]);
-        await handle(payload, signal);
+        await unlessAborted(handle(payload, signal), signal);
       };
     }
     return list;
@@ -133,6 +155,44 @@ export class JobWorker {
         },
       };
     });
+  }
+}
+
+/** Jobs that run when the worker is stopped have so long before they are told to give up. */
+const abortAfterMs = 2_000;
+/** A runner whose database died while it noted what became of a job never ends; any other does by then. */
+const shutdownWithinMs = 4_000;
+
+/** Rejects so long after `begin`, unless `end` comes first. */
+function deadline(ms: number, reason: string): { given: Promise<never>; begin: () => void; end: () => void } {
+  const given = Promise.withResolvers<never>();
+  given.promise.catch(() => undefined);
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    given: given.promise,
+    begin: () => {
+      timer ??= setTimeout(() => given.reject(new Error(reason)), ms);
+    },
+    end: () => clearTimeout(timer),
+  };
+}
+
+/** A moment for the handler to notice by itself, and to write down how far it came. */
+const noticeWithinMs = 1_000;
+
+/** What does not heed its signal is left behind, so that its place is free for others. */
+async function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  const given = Promise.withResolvers<never>();
+  let timer: NodeJS.Timeout | undefined;
+  const giveUp = (): void => {
+    timer = setTimeout(() => given.reject(new Error('given up', { cause: signal.reason })), noticeWithinMs);
+  };
+  signal.addEventListener('abort', giveUp, { once: true });
+  try {
+    await Promise.race([work, given.promise]);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', giveUp);
   }
 }
 

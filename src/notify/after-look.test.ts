@@ -19,6 +19,7 @@ const lost = (parts: Partial<Notification> = {}): Notification => ({
   wanted: 1,
   attempts: 1,
   reposts: 0,
+  claimed_by: null,
   claimed_at: at(0),
   attempted_at: at(0),
   channel_id: null,

@@ -61,6 +61,12 @@ export async function buildCards(
   return cards;
 }
 
+/** What an alert says while the database is away: nothing of people, notes and incidents. */
+export function cardWithoutDatabase(alert: KnownAlert, links: CardLinks): AlertCard {
+  const nothing: Context = { incidents: new Map(), people: new Map(), notes: new Map() };
+  return alertCard({ ...alert, archivedAt: null }, { episode: alert.episode }, nothing, links);
+}
+
 type Context = {
   incidents: Map<string, Incident>;
   people: Map<string, Person>;
@@ -95,7 +101,12 @@ async function readContext(db: Db, alerts: Alert[]): Promise<Context> {
   };
 }
 
-function alertCard(alert: StoredAlert, row: Notification, context: Context, links: CardLinks): AlertCard {
+function alertCard(
+  alert: StoredAlert,
+  row: Pick<Notification, 'episode'>,
+  context: Context,
+  links: CardLinks,
+): AlertCard {
   // The alert fired again after this message's episode: its message ends as resolved, the new one tells the rest.
   const past = row.episode < alert.episode;
   const over = past || alert.archivedAt !== null || !isOpen(alert.status);

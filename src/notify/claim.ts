@@ -20,6 +20,8 @@ export type ClaimOptions = {
   /** How many may be taken, and how many of those that are not urgent. */
   limit: number;
   othersLimit: number;
+  /** The name of the process that takes them; see `gone-claims.ts`. */
+  claimedBy?: string | undefined;
 };
 
 const isEdit = sql`(b.lane = ${editLane})`;
@@ -44,7 +46,7 @@ const lanesOfBudget = sql`
  * lanes taken together. Budgets that another process is claiming from are left to it.
  */
 export async function claimDue(db: Db, options: ClaimOptions, now: Date): Promise<Notification[]> {
-  const { notifier, pace, limit, othersLimit } = options;
+  const { notifier, pace, limit, othersLimit, claimedBy = null } = options;
   const { burst, perSecond } = budgetSql(pace);
   const tokens = sql`least(${burst}, b.tokens + greatest(0, extract(epoch FROM ${now$(now)} - b.refilled_at)) * ${perSecond})`;
   if (limit <= 0) return [];
@@ -94,7 +96,7 @@ export async function claimDue(db: Db, options: ClaimOptions, now: Date): Promis
       SELECT n.id FROM notifications n JOIN chosen c ON c.id = n.id WHERE n.state = 'due' FOR UPDATE OF n SKIP LOCKED
     ),
     claimed AS (
-      UPDATE notifications n SET state = 'sending', claimed_at = ${now}, attempted_at = ${now}, updated_at = ${now}
+      UPDATE notifications n SET state = 'sending', claimed_at = ${now}, claimed_by = ${claimedBy}, attempted_at = ${now}, updated_at = ${now}
       FROM locked WHERE n.id = locked.id RETURNING n.*
     ),
     spent AS (
@@ -115,9 +117,10 @@ export async function claimUnknown(
   notifier: string,
   limit: number,
   now: Date,
+  claimedBy: string | null = null,
 ): Promise<Notification[]> {
   const rows = await sql<Notification>`
-    UPDATE notifications SET claimed_at = ${now}, due_at = ${new Date(now.getTime() + 60_000)}
+    UPDATE notifications SET claimed_at = ${now}, claimed_by = ${claimedBy}, due_at = ${new Date(now.getTime() + 60_000)}
     WHERE id IN (
       SELECT id FROM notifications WHERE state = 'unknown' AND due_at <= ${now} AND notifier = ${notifier}
       ORDER BY priority, due_at LIMIT ${limit} FOR UPDATE SKIP LOCKED

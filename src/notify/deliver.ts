@@ -25,6 +25,8 @@ export type DispatcherOptions = {
   concurrency: number;
   /** Who takes the messages of a channel that cannot be posted to. Null: nobody, they wait. */
   standIns?: StandIns | null;
+  /** The name of this process, whose claims others take over when it is gone (`gone-claims.ts`). */
+  claimedBy?: string;
   observe: (event: DispatchEvent) => void;
 };
 
@@ -32,6 +34,7 @@ export type DispatcherOptions = {
 const staleClaimMs = 45_000;
 const sweepEveryMs = 5_000;
 const longestSleepMs = 5_000;
+const stopPatienceMs = 3_000;
 /** While the vendor is away one message tries so often, so that its return is noticed however long the others wait. */
 const nudgeEveryMs = 3_000;
 /** Where nearly all hands are busy with slow sends, a P0 must not wait for one of them. */
@@ -41,6 +44,7 @@ export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #sender: Sender;
   readonly #stop = new AbortController();
+  readonly #giveUp = new AbortController();
   readonly #underWay = new Set<Promise<void>>();
   #othersUnderWay = 0;
   #loop: Promise<void> | null = null;
@@ -52,7 +56,11 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
-    this.#sender = new Sender({ ...options, standIns: options.standIns ?? null });
+    this.#sender = new Sender({
+      ...options,
+      standIns: options.standIns ?? null,
+      giveUp: this.#giveUp.signal,
+    });
   }
 
   start(): void {
@@ -70,12 +78,17 @@ export class Dispatcher {
     this.#wake?.();
   }
 
-  /** Takes nothing more and waits for the sends that are under way. */
-  async stop(): Promise<void> {
+  /**
+   * Takes nothing more and lets the sends that are under way end. What takes longer than
+   * `patienceMs` is given up, and noted as not known: whoever is next looks for it.
+   */
+  async stop(patienceMs = stopPatienceMs): Promise<void> {
     this.#stop.abort();
     this.wake();
+    const timer = setTimeout(() => this.#giveUp.abort(), patienceMs);
     await this.#loop;
     await Promise.allSettled(this.#underWay);
+    clearTimeout(timer);
   }
 
   async #run(): Promise<void> {
@@ -95,7 +108,7 @@ export class Dispatcher {
   }
 
   async #claimAndSend(): Promise<number> {
-    const { db, notifier, pace, clock } = this.#options;
+    const { db, notifier, pace, clock, claimedBy } = this.#options;
     const now = clock.now();
     // A clock set back (a test's, a machine's) must not stop the sweep.
     if (Math.abs(now.getTime() - this.#sweptAtMs) > sweepEveryMs) {
@@ -112,11 +125,11 @@ export class Dispatcher {
       await Promise.race(this.#underWay);
       return 1;
     }
-    const unknown = await claimUnknown(db, notifier.name, limit, now);
+    const unknown = await claimUnknown(db, notifier.name, limit, now, claimedBy);
     for (const row of unknown) this.#track(row, this.#sender.lookFor(row));
     const due = await claimDue(
       db,
-      { notifier: notifier.name, pace, limit: limit - unknown.length, othersLimit },
+      { notifier: notifier.name, pace, limit: limit - unknown.length, othersLimit, claimedBy },
       now,
     );
     if (due.length > 0) {

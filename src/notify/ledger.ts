@@ -184,7 +184,7 @@ export async function recoverStaleClaims(db: Db, claimedBefore: Date, now: Date)
   await sql`
     UPDATE notifications
     SET state = CASE WHEN message_id IS NULL THEN 'unknown' ELSE 'due' END,
-        attempts = CASE WHEN message_id IS NULL THEN 1 ELSE attempts END, due_at = ${now}, updated_at = ${now}
+        attempts = CASE WHEN message_id IS NULL THEN 1 ELSE attempts END, claimed_by = NULL, due_at = ${now}, updated_at = ${now}
     WHERE state = 'sending' AND claimed_at < ${claimedBefore}`.execute(db);
 }
 
@@ -271,7 +271,7 @@ export async function recordSend(
         lane = ${outcome.lane}, due_at = ${outcome.dueAt}, attempts = ${outcome.attempts}, reposts = ${outcome.reposts},
         channel_id = ${outcome.channelId}, message_id = ${outcome.messageId}, card_hash = ${outcome.cardHash},
         sent_to = ${outcome.sentTo}, last_error = ${outcome.lastError}, posted_at = ${outcome.postedAt},
-        claimed_at = NULL, updated_at = ${now}
+        claimed_at = NULL, claimed_by = NULL, updated_at = ${now}
     WHERE id = ${claimed.id} AND claimed_at = ${claimed.claimed_at} AND state IN ('sending', 'unknown')`.execute(
     db,
   );

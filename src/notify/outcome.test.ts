@@ -20,6 +20,7 @@ const post = (parts: Partial<Notification> = {}): Notification => ({
   attempts: 0,
   reposts: 0,
   claimed_at: at(0),
+  claimed_by: null,
   attempted_at: at(0),
   channel_id: null,
   message_id: null,

@@ -1,5 +1,6 @@
 import { findAlerts, type RecordedAction, transitionsOf } from '../alerts/alert-queries.ts';
 import type { Alert } from '../alerts/alert.ts';
+import { isCanary } from '../alerts/canary-alert.ts';
 import type { Tx } from '../db/pool.ts';
 import { newId } from '../lib/ids.ts';
 import { lineLane } from './lanes.ts';
@@ -74,7 +75,12 @@ export async function planTransitionLines(
   notifier: string,
   now: Date,
 ): Promise<void> {
-  const posted = subjects.filter((subject) => subject.cards.some((card) => isPosted(card, notifier)));
+  const posted = subjects.filter(
+    (subject) =>
+      subject.cards.some((card) => isPosted(card, notifier)) &&
+      // The cards of our own test alerts are deleted at once; a reply would leave its thread behind.
+      !subject.alerts.some(isCanary),
+  );
   const ids = posted.flatMap((subject) => subject.alerts.map((alert) => alert.id));
   if (ids.length === 0) return;
   const since = new Date(now.getTime() - lineIsNewsForMs);

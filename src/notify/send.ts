@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { persist } from '../db/persist.ts';
 import type { Db } from '../db/pool.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -41,12 +42,16 @@ export type SenderOptions = {
   clock: Clock;
   standIns: StandIns | null;
   observe: (event: DispatchEvent) => void;
+  /** Ends sends that do not end by themselves while the service stops. */
+  giveUp: AbortSignal;
 };
 
 /** A line whose card is not there yet looks again so often; the card wakes it before. */
 const cardAwaitedMs = 5_000;
 /** What a vendor applies late shows up within this time. */
 const longestApplyMs = 600_000;
+/** Others take a claim for left behind when it is 45 s old, and a send before it took up to 10 s. */
+const claimHoldsMs = 30_000;
 
 type Begun = { row: Notification; work: Promise<void> };
 type Context = {
@@ -99,13 +104,16 @@ export class Sender {
       row.channel_id ?? parent?.channel_id ?? (await knownChannelId(db, row.notifier, place)) ?? place;
     const since = row.attempted_at ?? row.created_at;
     const until = new Date(since.getTime() + longestApplyMs);
-    const answer = await notifier.findPosted({
-      channel: channelId,
-      notificationId: row.id,
-      since,
-      ...(until < clock.now() && { until }),
-      ...(typeof parent?.message_id === 'string' && { threadId: parent.message_id }),
-    });
+    const answer = await notifier.findPosted(
+      {
+        channel: channelId,
+        notificationId: row.id,
+        since,
+        ...(until < clock.now() && { until }),
+        ...(typeof parent?.message_id === 'string' && { threadId: parent.message_id }),
+      },
+      this.#options.giveUp,
+    );
     await this.#heard(answer);
     if (answer.ok && answer.found !== null) observe({ kind: 'adopted', channel: row.channel });
     await this.#record(claimed, afterLook(row, answer));
@@ -250,8 +258,8 @@ export class Sender {
   ): Promise<NotifyResult> {
     const { notifier } = this.#options;
     const message = { card, notificationId: row.id };
-    // A send that has begun is finished also while stopping: its outcome would be unknown otherwise.
-    const { signal } = new AbortController();
+    // A send that has begun may finish also while stopping: its outcome would be unknown otherwise.
+    const signal = this.#options.giveUp;
     const result =
       row.message_id === null || row.channel_id === null
         ? await notifier.post({ ...message, channel, ...(thread !== undefined && { thread }) }, signal)
@@ -289,28 +297,33 @@ export class Sender {
     const { db, clock } = this.#options;
     const now = clock.now();
     const firstPost = row.posted_at === null && next.messageId !== null;
-    // Before the row is due again: it must not go out in between.
-    if (next.pauseLaneMs !== null) await pauseLane(db, next.lane, new Date(now.getTime() + next.pauseLaneMs));
-    const dueAt =
-      next.state === 'due' && next.delayMs === 0 ? row.due_at : new Date(now.getTime() + next.delayMs);
-    await recordSend(
-      db,
-      row,
-      {
-        state: next.state,
-        lane: next.lane,
-        dueAt,
-        attempts: next.attempts,
-        reposts: next.reposts,
-        channelId: next.channelId,
-        messageId: next.messageId,
-        sentTo: next.sentTo,
-        cardHash: next.cardHash,
-        lastError: next.lastError,
-        postedAt: firstPost ? now : row.posted_at,
-      },
-      now,
-    );
+    // What was sent is known nowhere else: a database that is away just now gets it when it is back.
+    const write = async (): Promise<void> => {
+      // Before the row is due again: it must not go out in between.
+      if (next.pauseLaneMs !== null)
+        await pauseLane(db, next.lane, new Date(now.getTime() + next.pauseLaneMs));
+      const dueAt =
+        next.state === 'due' && next.delayMs === 0 ? row.due_at : new Date(now.getTime() + next.delayMs);
+      await recordSend(
+        db,
+        row,
+        {
+          state: next.state,
+          lane: next.lane,
+          dueAt,
+          attempts: next.attempts,
+          reposts: next.reposts,
+          channelId: next.channelId,
+          messageId: next.messageId,
+          sentTo: next.sentTo,
+          cardHash: next.cardHash,
+          lastError: next.lastError,
+          postedAt: firstPost ? now : row.posted_at,
+        },
+        now,
+      );
+    };
+    await persist(write, { withinMs: claimHoldsMs, signal: this.#options.giveUp });
   }
 }
 

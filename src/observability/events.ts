@@ -7,7 +7,9 @@ import type { Metrics } from './metrics.ts';
 /** What is measured when it happens; see `history/measure.ts`. */
 export type Moment =
   | { kind: 'acknowledge' | 'resolve'; severity: Severity; seconds: number }
-  | { kind: 'incident'; cause: 'auto' | 'slack' | 'api' | 'console' | 'webhook' };
+  | { kind: 'incident'; cause: 'auto' | 'slack' | 'api' | 'console' | 'webhook' }
+  /** What somebody did at the incident provider. */
+  | { kind: 'action'; action: string; door: 'webhook' };
 
 /** What became of one message; see `notify/deliver.ts`. */
 export type DispatchEvent =
@@ -57,7 +59,7 @@ export function createEvents(
 
     dispatch(event: DispatchEvent): void {
       const isCanary = event.kind !== 'trouble' && event.channel === options.canaryChannel;
-      if (isCanary && event.kind !== 'failed') return;
+      if (isCanary && event.kind !== 'failed' && event.kind !== 'channel') return;
       switch (event.kind) {
         case 'posted':
           metrics.notifications.inc({ channel: event.channel, outcome: 'posted' });
@@ -95,8 +97,9 @@ export function createEvents(
           return;
         case 'channel': {
           const { channel, state, code, detail } = event;
-          if (state === 'dead') log.error({ channel, code, detail }, 'a channel cannot be posted to');
-          else log.info({ channel, code }, 'a channel is used again');
+          if (state === 'dead')
+            log.error({ event: 'channel.died', channel, code, detail }, 'a channel cannot be posted to');
+          else log.info({ event: 'channel.usable', channel, code }, 'a channel is used again');
           return;
         }
         case 'trouble':
@@ -135,13 +138,20 @@ export function createEvents(
     providerEvents(provider: string, outcome: string, detail: string): void {
       metrics.incidentSync.inc({ provider, outcome });
       if (outcome === 'given-up')
-        log.warn({ provider, detail }, 'what the incident provider told is given up');
-      else log.info({ provider, outcome, detail }, 'the incident provider told of a change');
+        log.warn({ event: 'provider.lost', provider, detail }, 'what the incident provider told is given up');
+      else
+        log.info(
+          { event: 'provider.told', provider, outcome, detail },
+          'the incident provider told of a change',
+        );
     },
 
     incidentCompared(provider: string, outcome: 'repaired' | 'gone' | 'failed', detail: string): void {
       metrics.incidentSync.inc({ provider, outcome: outcome === 'failed' ? 'compare-failed' : outcome });
-      log.warn({ provider, outcome, detail }, 'an incident was compared with the provider');
+      log.warn(
+        { event: 'provider.compared', provider, outcome, detail },
+        'an incident was compared with the provider',
+      );
     },
 
     acted(action: string, door: string, userId: string, alertId: string): void {
@@ -172,6 +182,12 @@ export function createEvents(
       else log.info({ event: 'circuit.closed', target }, 'calls to a target go through again');
     },
 
+    /** The second path took a message that Slack had left waiting. */
+    carried(channel: string, severity: Severity): void {
+      metrics.notifications.inc({ channel, outcome: 'posted' });
+      log.warn({ event: 'message.carried', channel, severity }, 'the second path carried a message');
+    },
+
     /** What somebody did to an incident itself. */
     actedOnIncident(action: string, door: string, userId: string, incidentId: string): void {
       metrics.actions.inc({ action, door });
@@ -180,7 +196,8 @@ export function createEvents(
 
     measured(moments: Moment[]): void {
       for (const moment of moments) {
-        if (moment.kind === 'incident') metrics.incidentsOpened.inc({ cause: moment.cause });
+        if (moment.kind === 'action') metrics.actions.inc({ action: moment.action, door: moment.door });
+        else if (moment.kind === 'incident') metrics.incidentsOpened.inc({ cause: moment.cause });
         else if (moment.kind === 'acknowledge')
           metrics.timeToAcknowledge.observe({ severity: moment.severity }, moment.seconds);
         else metrics.timeToResolve.observe({ severity: moment.severity }, moment.seconds);

@@ -31,21 +31,24 @@ export class Health {
     this.#phase = 'stopping';
   }
 
+  get isStopping(): boolean {
+    return this.#phase === 'stopping';
+  }
+
   /**
    * A pool that is full is this process's trouble and passes: the database is there.
    * @param troubles what is asked for at this moment (the database knows some, and every process answers alike), by dependency.
    * @param notes for people, of what is well.
    */
-  async readiness(
-    checkDatabase: () => Promise<DatabaseState>,
+  readiness(
+    found: DatabaseState,
     troubles: Record<string, string[]> = {},
     notes: Record<string, string[]> = {},
-  ): Promise<{
+  ): {
     ready: boolean;
     state: 'starting' | 'ready' | 'stopping' | 'database-away';
     dependencies: Record<string, DependencyState>;
-  }> {
-    const found = await checkDatabase();
+  } {
     const database: DependencyState =
       found.state === 'ok' ? { state: 'ok' } : { state: 'failing', detail: found.detail };
     const state = this.#phase === 'ready' && found.state === 'away' ? 'database-away' : this.#phase;

@@ -53,6 +53,17 @@ export function createMetrics() {
       help: 'Alerts waiting for a commit.',
       registers,
     }),
+    spooled: new Counter({
+      name: 'gomon_spool_requests_total',
+      help: 'Requests spooled while the database was away, and what became of them.',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    spoolWaiting: new Gauge({
+      name: 'gomon_spool_waiting_requests',
+      help: 'Requests that lie in the spool.',
+      registers,
+    }),
     notificationLatency: new Histogram({
       name: 'gomon_notification_latency_seconds',
       help: 'From a request received in full to its first message accepted by Slack.',

@@ -31,7 +31,7 @@ export function createWatchMetrics(registers: Registry[]) {
     }),
     notificationsOldest: new Gauge({
       name: 'gomon_notifications_oldest_seconds',
-      help: 'Age of the oldest message not in its wanted state; 0 when there is none.',
+      help: 'Age of the oldest card not in its wanted state; 0 when there is none.',
       registers,
     }),
     incidentCommandsPending: new Gauge({

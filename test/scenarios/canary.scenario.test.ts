@@ -160,6 +160,30 @@ describe('the canary', () => {
       .poll(async () => (await world.call('GET', '/readyz')).body.dependencies.canary)
       .toEqual({ state: 'ok' });
   });
+
+  it('never comes to another channel, also while its own cannot be posted to, and leaves no thread', async () => {
+    world.slack.archive(channel);
+    const before = (await runs()).length;
+    const tried = posts().length;
+    world.clock.advance(60_000);
+    await world.slack.waitFor(() => posts().length > tried);
+    world.clock.advance(21_000);
+    await ended(before + 1);
+    expect((await outcomes()).at(-1)).toBe('not-notified');
+    for (const other of ['#alert-critical', '#monitoring-dev'])
+      expect(world.slack.messages(other)).toEqual([]);
+    const elsewhere = world.slack.messages('#k8s-healthchecks').map((one) => one.text);
+    expect(elsewhere.join()).not.toContain('canary');
+    world.slack.unarchive(channel);
+    await expect
+      .poll(async () => (await world.call('GET', '/readyz')).body.dependencies.slack, { timeout: 15_000 })
+      .toEqual({ state: 'ok' });
+    world.clock.advance(60_000);
+    await ended(before + 2);
+    expect((await outcomes()).at(-1)).toBe('ok');
+    const replies = posts().filter((one) => one.args['thread_ts'] !== undefined);
+    expect(replies).toEqual([]);
+  });
 });
 
 describe('the outgoing heartbeat', () => {

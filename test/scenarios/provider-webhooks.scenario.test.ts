@@ -253,7 +253,10 @@ describe('echoes and repeats', () => {
     expect(after).toMatchObject({ status: 'resolved', assignedTo: 'jonas@example.com', severity: 'P0' });
     expect(after.actions.filter((entry) => entry.source === 'webhook')).toEqual([]);
     expect(world.opsgenie.deliveries().filter((one) => one.alertId === incident.externalId)).toHaveLength(5);
-    expect(await outcomes(incident.externalId)).toEqual(Array.from({ length: 5 }, () => 'nothing new'));
+    // Whether the echo of the opening comes before or after its confirmation is chance.
+    const [created, ...others] = await outcomes(incident.externalId);
+    expect(created).toMatch(/^(nothing new|it is being opened)$/);
+    expect(others).toEqual(Array.from({ length: 4 }, () => 'nothing new'));
   });
 
   it('the same webhook five times does one thing', async () => {

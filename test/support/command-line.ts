@@ -37,6 +37,8 @@ export async function gomon(
 export type Served = {
   url: string;
   output: { stdout: string; stderr: string };
+  /** Rejects when it ends without having been told to, with the end of what it said. */
+  crashed: Promise<never>;
   /** As an operator does it; answers the exit code. */
   stop(): Promise<number | null>;
   /** Without a chance to clean up. */
@@ -44,17 +46,32 @@ export type Served = {
 };
 
 /** `gomon serve`, once it says that it is ready. */
-export async function serve(options: { cwd: string; env?: Environment; args?: string[] }): Promise<Served> {
+export async function serve(options: {
+  cwd: string;
+  env?: Environment;
+  args?: string[];
+  /** Part of the log line that ends the wait; it has to name the `url`. */
+  untilLine?: string;
+}): Promise<Served> {
   const child = start(['serve', ...(options.args ?? [])], options.cwd, { GOMON_PORT: '0', ...options.env });
   const output = collect(child);
   const ended = once(child, 'close') as Promise<[number | null]>;
+  let told = false;
+  const crashed = ended.then(async ([code]): Promise<never> => {
+    if (told) return new Promise<never>(() => undefined);
+    throw new Error(`serve ended with ${String(code)}:\n${lastOf(output.stdout)}${lastOf(output.stderr)}`);
+  });
+  crashed.catch(() => undefined);
   const end = async (signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> => {
+    told = true;
     if (child.exitCode === null && child.signalCode === null) child.kill(signal);
     return (await ended)[0];
   };
   const ready = new Promise<string>((resolve, reject) => {
     child.stdout?.on('data', () => {
-      const line = output.stdout.split('\n').find((one) => one.includes('gomon is ready'));
+      const line = output.stdout
+        .split('\n')
+        .find((one) => one.includes(options.untilLine ?? 'gomon is ready'));
       if (line !== undefined) resolve((JSON.parse(line) as { url: string }).url);
     });
     void ended.then(([code]) =>
@@ -64,10 +81,13 @@ export async function serve(options: { cwd: string; env?: Environment; args?: st
   return {
     url: await ready,
     output,
+    crashed,
     stop: () => end('SIGTERM'),
     kill: async () => void (await end('SIGKILL')),
   };
 }
+
+const lastOf = (text: string): string => text.slice(-4_000);
 
 function collect(child: ChildProcess): { stdout: string; stderr: string } {
   const output = { stdout: '', stderr: '' };

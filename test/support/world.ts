@@ -86,6 +86,10 @@ export async function startWorld(
     opsgenieStatusAsks?: number;
     /** How many searches at Opsgenie do not see a new thing yet; 1 by default. */
     opsgenieSearchLag?: number;
+    /** Stands between the service and the database; answers the URL that the service gets. */
+    databaseThrough?: (url: string) => Promise<string>;
+    /** Told each log line as it is written. */
+    onLog?: (line: string) => void;
     /** Files beside gomon.yaml, by name. */
     files?: Record<string, string>;
   } = {},
@@ -118,7 +122,7 @@ export async function startWorld(
     await writeFile(path.join(folder, name), content);
   }
   const env: Record<string, string | undefined> = {
-    DATABASE_URL: database.url,
+    DATABASE_URL: (await options.databaseThrough?.(database.url)) ?? database.url,
     GOMON_PORT: '0',
     GOMON_ADMIN_TOKEN: adminToken,
     GOMON_KUBERNETES: 'off',
@@ -139,7 +143,7 @@ export async function startWorld(
     startApp({
       config,
       clock,
-      log: createLog({ level: 'debug', destination: collector(lines) }),
+      log: createLog({ level: 'debug', destination: collector(lines, options.onLog) }),
       ...(options.roles === undefined ? {} : { roles: options.roles }),
     });
   const reader = new pg.Pool({ connectionString: database.url, max: 2, application_name: 'tests' });
@@ -235,10 +239,11 @@ const quick = {
   editsPerMinute: 100_000,
 };
 
-function collector(lines: string[]): Writable {
+function collector(lines: string[], onLog?: (line: string) => void): Writable {
   return new Writable({
     write(chunk: Buffer, _encoding, done) {
       lines.push(chunk.toString('utf8'));
+      onLog?.(chunk.toString('utf8'));
       done();
     },
   });

@@ -116,6 +116,14 @@ export const DeliveryAnswer = z.object({
 });
 export type DeliveryAnswer = z.infer<typeof DeliveryAnswer>;
 
+/** 202: durable in the spool, because the database is away; stored when it is back. */
+export const SpooledAnswer = z.object({
+  spooled: z.literal(true),
+  deliveryId: z.string(),
+  received: z.number().int(),
+});
+export type SpooledAnswer = z.infer<typeof SpooledAnswer>;
+
 export const AcknowledgeBody = z.strictObject({ note: z.string().max(10_000).optional() }).nullish();
 export const EscalateBody = z
   .strictObject({

@@ -106,7 +106,7 @@ describe('the webhook notifier', () => {
     [404, {}, { reason: 'channel' }],
     [422, {}, { reason: 'payload' }],
   ])('reads %i %o', async (status, headers, expected) => {
-    const { url } = await receiver(status, headers as Record<string, string>);
+    const { url } = await receiver(status, headers);
     const notifier = createWebhookNotifier({ url });
     expect(await notifier.post({ channel: 'webhook', card, notificationId: 'n' }, signal)).toMatchObject({
       ok: false,
