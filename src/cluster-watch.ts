@@ -13,6 +13,7 @@ import { locks } from './db/locks.ts';
 import type { Db } from './db/pool.ts';
 import { KubernetesConnection } from './integrations/kubernetes/connection.ts';
 import { chooseCluster } from './integrations/kubernetes/credentials.ts';
+import { IngressCertificates } from './integrations/kubernetes/ingress-certificates.ts';
 import { createKubernetesWatch, type WatchEvent } from './integrations/kubernetes/kubernetes-watch.ts';
 import { readLastLogLines } from './integrations/kubernetes/last-log-lines.ts';
 import { readWatchHealth, type WatchReport } from './integrations/kubernetes/watch-report.ts';
@@ -71,6 +72,7 @@ export function startClusterWatch(options: ClusterWatchOptions): ClusterWatch | 
     clock,
     observe: (event) => sayWatchEvent(log, event),
   });
+  const certificates = new IngressCertificates({ connection, view: watch.view });
   const watcher = new ClusterWatcher({
     db,
     view: watch.view,
@@ -79,7 +81,7 @@ export function startClusterWatch(options: ClusterWatchOptions): ClusterWatch | 
     clock,
     onChange: (listener) => watch.onChange(listener),
     submit: (signals) => submit(options, signals),
-    probes: () => ({ ...noProbes, ...watch.probes() }),
+    probes: () => ({ ...noProbes, ...watch.probes(), certificates: certificates.facts() }),
     readLogs: (pod, signal) => lastWords(connection, pod, signal),
     observe: watcherTroubles(log, clock),
   });
@@ -93,6 +95,7 @@ export function startClusterWatch(options: ClusterWatchOptions): ClusterWatch | 
     onError: (error) => log.warn({ err: error }, 'the cluster could not be watched and is tried again'),
   });
   watch.start();
+  certificates.start();
   leadership.start();
   log.info(
     { cluster: settings.cluster, by: chosen.source.name, namespaces: settings.namespaces },
@@ -104,6 +107,7 @@ export function startClusterWatch(options: ClusterWatchOptions): ClusterWatch | 
     look: () => watcher.lookNow(),
     stop: async () => {
       await leadership.stop();
+      await certificates.stop();
       await watch.stop();
       await connection.close();
     },
