@@ -16,7 +16,7 @@ import type { ApiServices, Readiness } from './api/services.ts';
 import { createToken, listTokens } from './api/token-store.ts';
 import { handleInteraction } from './chat/interaction.ts';
 import { receive } from './chat/receive.ts';
-import { startClusterWatch } from './cluster-watch.ts';
+import { createClusterWatch } from './cluster-watch.ts';
 import type { Config } from './config/load.ts';
 import { healthCheckOf } from './config/health-check-settings.ts';
 import { publicUrlOf } from './config/settings.ts';
@@ -643,7 +643,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       stops.pushEarly('health checks', () => checker.stop());
     }
     const cluster = active.has('watcher')
-      ? startClusterWatch({
+      ? createClusterWatch({
           config: options.config,
           db,
           databaseUrl,
@@ -654,7 +654,10 @@ export async function startApp(options: AppOptions): Promise<App> {
           log,
         })
       : null;
-    if (cluster !== null) stops.pushEarly('cluster watch', () => cluster.stop());
+    if (cluster !== null) {
+      starts.push(() => cluster.start());
+      stops.pushEarly('cluster watch', () => cluster.stop());
+    }
 
     metrics.onScrape(async () => {
       metrics.databaseUp.set((await checkDatabase()).state === 'away' ? 0 : 1);

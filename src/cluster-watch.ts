@@ -8,6 +8,7 @@ import { noProbes } from './cluster/scene.ts';
 import { ClusterWatcher, type WatcherEvent } from './cluster/watcher.ts';
 import { clusterChoiceOf } from './config/cluster-choice.ts';
 import type { Config } from './config/load.ts';
+import { databaseTrouble } from './db/errors.ts';
 import { Leadership } from './db/leadership.ts';
 import { locks } from './db/locks.ts';
 import type { Db } from './db/pool.ts';
@@ -42,6 +43,8 @@ export type ClusterWatch = {
   report(): WatchReport;
   /** Looks now, where this process is the one that watches. */
   look(): Promise<void>;
+  /** Waits for nothing; the database has to be there. */
+  start(): void;
   stop(): Promise<void>;
 };
 
@@ -49,11 +52,11 @@ export type ClusterWatch = {
 const repeatTroubleMs = 60_000;
 
 /**
- * Connects to the cluster and watches it; null where there is none to watch. It
- * waits for nothing: a cluster that is away is told by `report`.
+ * What watches the cluster; null where there is none to watch. A cluster that is
+ * away stops nothing: `report` tells it.
  * @throws where the settings name a cluster that cannot be one
  */
-export function startClusterWatch(options: ClusterWatchOptions): ClusterWatch | null {
+export function createClusterWatch(options: ClusterWatchOptions): ClusterWatch | null {
   const { config, db, databaseUrl, clock, health, log } = options;
   const settings = config.settings.kubernetes;
   const chosen = chooseCluster(clusterChoiceOf(config));
@@ -64,7 +67,7 @@ export function startClusterWatch(options: ClusterWatchOptions): ClusterWatch | 
   }
   if (chosen.is === 'wrong') throw new Error(`The Kubernetes cluster cannot be watched: ${chosen.reason}`);
 
-  const startedAt = clock.now();
+  let startedAt = clock.now();
   const connection = new KubernetesConnection(chosen.source, clock);
   const watch = createKubernetesWatch({
     connection,
@@ -92,19 +95,22 @@ export function startClusterWatch(options: ClusterWatchOptions): ClusterWatch | 
       log.info({ cluster: settings.cluster }, 'this process watches the cluster now');
       await watcher.lead(signal);
     },
-    onError: (error) => log.warn({ err: error }, 'the cluster could not be watched and is tried again'),
+    onError: (error) => warn(log, error, 'the cluster could not be watched and is tried again'),
   });
-  watch.start();
-  certificates.start();
-  leadership.start();
-  log.info(
-    { cluster: settings.cluster, by: chosen.source.name, namespaces: settings.namespaces },
-    'a cluster is watched',
-  );
   return {
     reader: { name: settings.cluster, view: watch.view },
     report: () => readWatchHealth(watch.health(), startedAt, clock.now()),
     look: () => watcher.lookNow(),
+    start: () => {
+      startedAt = clock.now();
+      watch.start();
+      certificates.start();
+      leadership.start();
+      log.info(
+        { cluster: settings.cluster, by: chosen.source.name, namespaces: settings.namespaces },
+        'a cluster is watched',
+      );
+    },
     stop: async () => {
       await leadership.stop();
       await certificates.stop();
@@ -179,6 +185,11 @@ function watcherTroubles(log: Log, clock: Clock): (event: WatcherEvent) => void 
     const nowMs = clock.now().getTime();
     if (nowMs - (said.get(event.what) ?? Number.NEGATIVE_INFINITY) < repeatTroubleMs) return;
     said.set(event.what, nowMs);
-    log.warn({ err: event.error }, event.what);
+    warn(log, event.error, event.what);
   };
+}
+
+/** That the database is away is told by whoever watches it. */
+function warn(log: Log, error: unknown, message: string): void {
+  log[databaseTrouble(error) === 'unavailable' ? 'debug' : 'warn']({ err: error }, message);
 }

@@ -142,9 +142,32 @@ describe('the watch of a cluster', () => {
         .map(({ reason }) => reason);
     };
     await expect.poll(reasons, { timeout: 15_000, interval: 20 }).toEqual([podReason]);
+    // What is not read yet is not judged yet.
+    const listing = async (): Promise<string[]> => {
+      const { body } = await the().call('GET', '/api/v1/cluster/health');
+      return (body.data as { resource: string; state: string }[])
+        .filter(({ state }) => !['streaming', 'forbidden', 'absent'].includes(state))
+        .map(({ resource }) => resource);
+    };
+    await expect.poll(listing, { timeout: 15_000 }).toEqual([]);
+    await looked();
+  }
+
+  /** The watcher has looked at what is there now, and what followed has been done. */
+  async function looked(): Promise<void> {
+    const leads = (): number => the().log().split('this process watches the cluster now').length;
+    const starts = the().log().split('gomon is ready').length;
+    await expect.poll(leads, { timeout: 15_000 }).toBe(starts);
+    const looks = async (): Promise<number> => (await the().rows('SELECT FROM cluster_watch')).length;
+    await expect.poll(looks, { timeout: 15_000 }).toBe(1);
     await the().advance(0);
     await the().drain();
   }
+
+  const statuses = async (): Promise<unknown[]> => {
+    await looked();
+    return (await alerts()).map(({ status }) => status);
+  };
 
   it('tells nothing of a healthy cluster, and names what it may not read', async () => {
     await seen('');
@@ -165,7 +188,7 @@ describe('the watch of a cluster', () => {
     await seen('CrashLoopBackOff');
     expect(await alerts()).toEqual([]);
     await the().advance(61_000);
-    await the().drain();
+    await expect.poll(statuses, { timeout: 15_000 }).toEqual(['firing']);
     expect(await alerts()).toEqual([
       expect.objectContaining({ source: 'kubernetes', namespace: 'monitoring', status: 'firing' }),
     ]);
@@ -228,8 +251,7 @@ describe('the watch of a cluster', () => {
     await seen('');
     expect(await alerts()).toMatchObject([{ status: 'firing' }]);
     await the().advance(61_000);
-    await the().drain();
-    expect(await alerts()).toMatchObject([{ status: 'resolved' }]);
+    await expect.poll(statuses, { timeout: 15_000 }).toEqual(['resolved']);
     expect(posts()).toHaveLength(1);
   });
 
