@@ -24,6 +24,7 @@ const marks: Record<string, string> = {
   SLACK_APP_TOKEN: 'xapp-MARK-app-0123456789',
   OPSGENIE_API_KEY: 'MARK-opsgenie-key-0123-4567',
   OPSGENIE_WEBHOOK_SECRET: 'MARK-opsgenie-hook-0123-4567',
+  GOMON_KUBERNETES_TOKEN: 'MARK-kubernetes-0123456789',
 };
 /** In the address of the webhook that stands in for Slack. */
 const webhookPath = 'MARK-fallback-0123456789';
