@@ -15,11 +15,16 @@ function environment(given: Environment): Environment {
 }
 
 function start(args: string[], cwd: string, env: Environment): ChildProcess {
-  return spawn(process.execPath, [main, ...args], {
+  const child = spawn(process.execPath, [main, ...args], {
     cwd,
     env: environment(env),
     stdio: ['pipe', 'pipe', 'pipe'],
   });
+  // A test run that is broken off must leave nothing running.
+  const reap = (): void => void child.kill('SIGKILL');
+  process.once('exit', reap);
+  child.once('close', () => process.removeListener('exit', reap));
+  return child;
 }
 
 /** Runs one command to its end. */
