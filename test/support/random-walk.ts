@@ -1,3 +1,4 @@
+import { type Random, seededRandom } from './seeded-random.ts';
 import { startWorld, type World } from './world.ts';
 
 /**
@@ -15,30 +16,15 @@ export type WalkOutcome = {
   steps: string[];
 };
 
-/** Small, fast and the same everywhere (mulberry32, public domain). */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
 class Walker {
   readonly steps: string[] = [];
   readonly #world: World;
-  readonly #random: () => number;
+  readonly #random: Random;
   readonly #ids = new Map<string, string>();
 
   constructor(world: World, seed: number) {
     this.#world = world;
-    this.#random = randomOf(seed);
-  }
-
-  #pick<T>(items: readonly T[]): T | undefined {
-    return items[Math.floor(this.#random() * items.length)];
+    this.#random = seededRandom(seed);
   }
 
   async step(): Promise<void> {
@@ -53,7 +39,7 @@ class Walker {
       [3, () => this.#timePasses()],
       [0.4, () => this.#restart()],
     ];
-    let roll = this.#random() * moves.reduce((sum, [weight]) => sum + weight, 0);
+    let roll = this.#random.next() * moves.reduce((sum, [weight]) => sum + weight, 0);
     for (const [weight, move] of moves) {
       roll -= weight;
       if (roll >= 0) continue;
@@ -63,8 +49,8 @@ class Walker {
   }
 
   async #report(status: 'firing' | 'resolved'): Promise<string> {
-    const key = `walk ${Math.floor(this.#random() * 8)}`;
-    const severity = this.#pick(['P0', 'P1', 'P2', 'P3']) ?? 'P3';
+    const key = `walk ${this.#random.between(0, 7)}`;
+    const severity = this.#random.pick(['P0', 'P1', 'P2', 'P3']) ?? 'P3';
     const body = { title: key, dedupKey: key, severity, status };
     const answer = await this.#world.call('POST', '/api/v1/alerts', body);
     const id: unknown = answer.body?.results?.[0]?.id;
@@ -81,16 +67,16 @@ class Walker {
         return (ids ?? []).map((actionId) => ({ actionId, channel, ts: message.ts }));
       }),
     );
-    const click = this.#pick(buttons);
+    const click = this.#random.pick(buttons);
     if (click === undefined) return 'nothing to click';
     await this.#world.slack.click(click);
     return `click ${click.actionId} on ${click.ts}`;
   }
 
   async #call(): Promise<string> {
-    const id = this.#pick([...this.#ids.values()]);
+    const id = this.#random.pick([...this.#ids.values()]);
     if (id === undefined) return 'nothing to call';
-    const action = this.#pick(['acknowledge', 'escalate', 'resolve']) ?? 'acknowledge';
+    const action = this.#random.pick(['acknowledge', 'escalate', 'resolve']) ?? 'acknowledge';
     const answer =
       action === 'resolve'
         ? await this.#world.call('DELETE', `/api/v1/alerts/${id}`)
@@ -106,9 +92,9 @@ class Walker {
     const rows = await this.#world.rows('SELECT external_id FROM incidents WHERE external_id IS NOT NULL');
     const known = new Set(rows.map((row) => row['external_id']));
     const open = this.#world.opsgenie.alerts().filter(({ id, status }) => status === 'open' && known.has(id));
-    const alert = this.#pick(open);
+    const alert = this.#random.pick(open);
     if (alert === undefined) return 'nothing open at Opsgenie';
-    const action = this.#pick(['acknowledge', 'close', 'assign', 'addNote'] as const) ?? 'close';
+    const action = this.#random.pick(['acknowledge', 'close', 'assign', 'addNote'] as const) ?? 'close';
     const { person } = this.#world.opsgenie;
     if (action === 'assign') person.assign(alert.id, 'ann@example.com', 'ann@example.com');
     else if (action === 'addNote') person.addNote(alert.id, 'looking', 'ann@example.com');
@@ -117,20 +103,26 @@ class Walker {
   }
 
   #slackFails(): Promise<string> {
-    const method = this.#pick(['chat.postMessage', 'chat.update', '*']) ?? '*';
-    const times = 1 + Math.floor(this.#random() * 3);
-    const kind = this.#pick(['http-500', 'html-200', 'reset', 'reset-after-applying', 'rate-limit'] as const);
+    const method = this.#random.pick(['chat.postMessage', 'chat.update', '*']) ?? '*';
+    const times = this.#random.between(1, 3);
+    const kind = this.#random.pick([
+      'http-500',
+      'html-200',
+      'reset',
+      'reset-after-applying',
+      'rate-limit',
+    ] as const);
     if (kind === 'rate-limit') {
-      const retryAfterSeconds = this.#pick([null, 1, 30]) ?? null;
+      const retryAfterSeconds = this.#random.pick([null, 1, 30]) ?? null;
       this.#world.slack.fault({ method, times, kind, retryAfterSeconds });
     } else if (kind !== undefined) this.#world.slack.fault({ method, times, kind });
     return Promise.resolve(`Slack: ${times} × ${kind} for ${method}`);
   }
 
   #opsgenieFails(): Promise<string> {
-    const times = 1 + Math.floor(this.#random() * 3);
-    const method = this.#pick(['GET', 'POST', undefined]);
-    const fault = this.#pick([
+    const times = this.#random.between(1, 3);
+    const method = this.#random.pick(['GET', 'POST', undefined]);
+    const fault = this.#random.pick([
       { effect: 'status', status: 500, applied: true },
       { effect: 'status', status: 503, applied: false },
       { effect: 'reset', applied: true },
@@ -143,7 +135,7 @@ class Walker {
   }
 
   async #timePasses(): Promise<string> {
-    const seconds = Math.floor(this.#random() * 40);
+    const seconds = this.#random.between(0, 39);
     await this.#world.advance(seconds * 1_000);
     return `${seconds} s pass`;
   }
