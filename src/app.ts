@@ -56,7 +56,7 @@ import { createSlackDoor } from './integrations/slack/slack-door.ts';
 import { createSlackNotifier } from './integrations/slack/slack-notifier.ts';
 import { createSlackSocket } from './integrations/slack/socket-mode.ts';
 import { Timetable, type TimetableEntry } from './jobs/timetable.ts';
-import { type JobFailure, JobWorker, pendingJobs, releaseOrphans } from './jobs/worker.ts';
+import { forgiveOutages, type JobFailure, JobWorker, pendingJobs, releaseOrphans } from './jobs/worker.ts';
 import { Breaker } from './lib/breaker.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
 import { StopSteps } from './lib/stop-steps.ts';
@@ -565,6 +565,7 @@ export async function startApp(options: AppOptions): Promise<App> {
             everyMs: orphansEveryMs,
             run: async () => {
               await releaseOrphans(pool);
+              await forgiveOutages(pool);
               const now = clock.now();
               const claimedBefore = new Date(now.getTime() - sendsEndWithinMs);
               await takeOverGoneClaims(db, claimedBefore, now);

@@ -25,13 +25,16 @@ const networkCodes = new Set([
   'ECONNABORTED',
 ]);
 
+/** How the text of a `DatabaseAwayError` begins. */
+export const databaseAway = 'the database is away: ';
+
 /** The server is known to be away: said at once instead of being found out by every request. */
 export class DatabaseAwayError extends Error {
   override readonly name = 'DatabaseAwayError';
 
   /** @param detail why, for people: "no answer within 3 s". */
-  constructor(detail: string) {
-    super(`the database is away: ${detail}`);
+  constructor(detail: string, options?: ErrorOptions) {
+    super(`${databaseAway}${detail}`, options);
   }
 }
 

@@ -1,7 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type DomainDatabase, openDomainDatabase } from '../../test/support/domain-database.ts';
 import { enqueue } from './enqueue.ts';
-import { type Handlers, JobWorker, type JobWorkerOptions, pendingJobs, releaseOrphans } from './worker.ts';
+import {
+  forgiveOutages,
+  type Handlers,
+  JobWorker,
+  type JobWorkerOptions,
+  pendingJobs,
+  releaseOrphans,
+} from './worker.ts';
 
 let database: DomainDatabase;
 let workers: JobWorker[];
@@ -263,5 +270,27 @@ describe('enqueueing', () => {
     ]);
     expect(counts[0]?.oldestSeconds).toBeGreaterThanOrEqual(90);
     expect(counts[0]?.oldestSeconds).toBeLessThan(150);
+  });
+});
+
+describe('a job that failed because the database was away', () => {
+  const failed = () =>
+    database.row<{ attempts: number; waits: boolean }>(
+      'SELECT attempts::int, run_at > now() AS waits FROM graphile_worker._private_jobs',
+    );
+
+  it.each([
+    ['starts over at once, with all its tries', 'ECONNREFUSED', { attempts: 0, waits: false }],
+    ['is told from one that failed by itself', 'EBUG', { attempts: 1, waits: true }],
+  ])('%s', async (_, code, expected) => {
+    startWorker({
+      'alert.changed': () => Promise.reject(Object.assign(new Error(`it was ${code}`), { code })),
+    });
+    await add('a');
+    await until(() => expect(failures).toHaveLength(1));
+    await workers[0]?.stop();
+    expect(await failed()).toEqual({ attempts: 1, waits: true });
+    await forgiveOutages(database.pool);
+    expect(await failed()).toEqual(expected);
   });
 });

@@ -7,6 +7,7 @@ import {
   type WorkerEvents,
 } from 'graphile-worker';
 import pg from 'pg';
+import { DatabaseAwayError, databaseAway, databaseTrouble } from '../db/errors.ts';
 import { locks } from '../db/locks.ts';
 import { endSession } from '../db/sockets.ts';
 import { type TaskName, type TaskPayloads, tasks } from './catalog.ts';
@@ -86,6 +87,7 @@ export class JobWorker {
     await presence.connect();
     this.#presence = presence;
     await releaseOrphans(this.#options.pool);
+    await forgiveOutages(this.#options.pool);
     const names: string[] = [];
     const events: WorkerEvents = new EventEmitter();
     // Jobs are locked under the name of the pool, not of the single worker in it.
@@ -139,7 +141,7 @@ export class JobWorker {
       const handle = this.#options.handlers[name] as (payload: unknown, signal: AbortSignal) => Promise<void>;
       list[name] = async (payload, helpers) => {
         const signal = AbortSignal.any([AbortSignal.timeout(tasks[name].timeoutMs), helpers.abortSignal]);
-        await unlessAborted(handle(payload, signal), signal);
+        await unlessAborted(handle(payload, signal), signal).catch(asOutage);
       };
     }
     return list;
@@ -212,6 +214,24 @@ export async function releaseOrphans(pool: pg.Pool, olderThanSeconds = presentAf
     [locks.workerPresence, olderThanSeconds],
   );
   return released.rows[0]?.count ?? 0;
+}
+
+/** Says in the job's row that it was the database that failed. */
+function asOutage(error: unknown): never {
+  if (databaseTrouble(error) !== 'unavailable' || error instanceof DatabaseAwayError) throw error;
+  throw new DatabaseAwayError(error instanceof Error ? error.message : 'unknown', { cause: error });
+}
+
+/**
+ * Has jobs that failed because the database was away start over now: an outage says
+ * nothing about a job, must not use up its tries, and its growing delay is for others.
+ */
+export async function forgiveOutages(pool: pg.Pool): Promise<void> {
+  await pool.query(
+    `UPDATE graphile_worker._private_jobs SET attempts = 0, run_at = now(), updated_at = now()
+     WHERE locked_at IS NULL AND attempts > 0 AND starts_with(last_error, $1)`,
+    [databaseAway],
+  );
 }
 
 /** Jobs that wait or run, by kind, and the age of the oldest that could run. */
