@@ -128,7 +128,8 @@ function serverSettings(options: { port: number; durable: boolean }): Record<str
     port: options.port,
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
-    max_connections: 100,
+    // Several processes may share it, with some 25 each.
+    max_connections: 200,
     shared_buffers: '256MB',
     // Compressing whole pages costs more time than writing them: these builds have pglz only.
     wal_compression: 'off',
