@@ -225,11 +225,16 @@ function asOutage(error: unknown): never {
 /**
  * Has jobs that failed because the database was away start over now: an outage says
  * nothing about a job, must not use up its tries, and its growing delay is for others.
+ * What a session that was cut off still holds is left for the next time.
  */
 export async function forgiveOutages(pool: pg.Pool): Promise<void> {
   await pool.query(
     `UPDATE graphile_worker._private_jobs SET attempts = 0, run_at = now(), updated_at = now()
-     WHERE locked_at IS NULL AND attempts > 0 AND starts_with(last_error, $1)`,
+     WHERE id IN (
+       SELECT id FROM graphile_worker._private_jobs
+       WHERE locked_at IS NULL AND attempts > 0 AND starts_with(last_error, $1)
+       FOR UPDATE SKIP LOCKED
+     )`,
     [databaseAway],
   );
 }
