@@ -89,6 +89,32 @@ describe('the watch over the database', () => {
     expect(said).toEqual([]);
   });
 
+  it('leaves nobody a session that was made while it took no writes', async () => {
+    const { watch } = watchOver();
+    await watch.start();
+    // Without the gate: as one that was connecting when the gate closed.
+    const late = openPool({ url: proxy.url, size: 1, purpose: 'test' });
+    pools.push(late);
+    watch.onCut(() => late.cutAll());
+    const admin = openPool({ url: database.url, size: 1, purpose: 'admin' });
+    pools.push(admin);
+    const name = new URL(database.url).pathname.slice(1);
+    await admin.pool.query(`ALTER DATABASE ${name} SET default_transaction_read_only = on`);
+    await admin.pool.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'gomon watch'`,
+    );
+    await until(() => expect(watch.gate()).not.toBeNull());
+    const readOnly = await late.pool.query('SHOW transaction_read_only');
+    expect(readOnly.rows).toEqual([{ transaction_read_only: 'on' }]);
+    await admin.pool.query(
+      `SET default_transaction_read_only = off; ALTER DATABASE ${name} RESET default_transaction_read_only`,
+    );
+    await until(() => expect(watch.gate()).toBeNull());
+    expect((await late.pool.query('SHOW transaction_read_only')).rows).toEqual([
+      { transaction_read_only: 'off' },
+    ]);
+  });
+
   it('lets nobody in before what has to be done first, and not when the database fails it', async () => {
     const gate = Promise.withResolvers<void>();
     const tries: number[] = [];

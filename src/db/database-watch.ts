@@ -9,7 +9,8 @@ import { troubleText } from './trouble-text.ts';
  * asks about once a second on a session of its own, and at once when somebody
  * suspects trouble. A server that refuses, hangs, recovers or can only be read is
  * away; then the pool refuses everybody at once (`gate`), and whoever waits for an
- * answer is cut off. When it is back, `beforeOpen` runs before anybody else gets in.
+ * answer is cut off. When it is back, no connection from before is used any more, and
+ * `beforeOpen` runs before anybody else gets in.
  */
 export type DatabaseWatchOptions = {
   url: string;
@@ -33,7 +34,7 @@ export class DatabaseWatch {
   readonly #answerWithinMs: number;
   readonly #stop = new AbortController();
   readonly #opened = Promise.withResolvers<void>();
-  readonly #cutters = new Set<() => void>();
+  readonly #cutters = new Set<() => Promise<void>>();
   #away: { detail: string; sinceMs: number } | null = {
     detail: 'it was not looked at yet',
     sinceMs: performance.now(),
@@ -55,7 +56,7 @@ export class DatabaseWatch {
     this.#away === null ? null : new DatabaseAwayError(this.#away.detail);
 
   /** Called when everybody who waits for an answer of the server should be cut off. */
-  onCut(cutAll: () => void): void {
+  onCut(cutAll: () => Promise<void>): void {
     this.#cutters.add(cutAll);
   }
 
@@ -119,8 +120,14 @@ export class DatabaseWatch {
     const trouble = await this.#ask();
     this.#lookedAtMs = performance.now();
     if (this.#stop.signal.aborted) return;
-    if (trouble !== null) return this.#goAway(trouble);
+    if (trouble !== null) {
+      this.#goAway(trouble);
+      await this.#cutOff();
+      return;
+    }
     if (this.#away === null) return;
+    // A session that was made while the database could only be read stays so for as long as it lives.
+    await this.#cutOff();
     try {
       await this.#options.beforeOpen?.(this.#stop.signal);
     } catch (error) {
@@ -142,7 +149,10 @@ export class DatabaseWatch {
     } else {
       this.#away.detail = detail;
     }
-    for (const cutAll of this.#cutters) cutAll();
+  }
+
+  async #cutOff(): Promise<void> {
+    await Promise.all([...this.#cutters].map((cutAll) => cutAll()));
   }
 
   /** Null when the server answers and takes writes. A session that broke proves nothing: a new one is tried. */

@@ -1,4 +1,5 @@
 import { Kysely, PostgresDialect, type Transaction } from 'kysely';
+import { once } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
 import type { DatabaseAwayError } from './errors.ts';
@@ -14,11 +15,17 @@ export type Tx = Transaction<Database>;
 export type DatabasePool = {
   db: Db;
   pool: pg.Pool;
-  /** Breaks every connection, in use or not: for a server that does not answer any more. */
-  cutAll(): void;
+  /**
+   * Breaks every connection, in use, idle or still connecting: for a server that does not
+   * answer any more, or takes no writes. Resolves when nobody can be given one of them.
+   */
+  cutAll(): Promise<void>;
   /** Waits a moment for what is under way, then cuts it off. */
   close(): Promise<void>;
 };
+
+/** With what the pool makes its connections; missing in its types. */
+type PoolClients = { Client: new (config?: pg.ClientConfig) => pg.Client };
 
 type ConnectCallback = (
   error: Error | undefined,
@@ -30,7 +37,7 @@ type ConnectCallback = (
 class GatedPool extends pg.Pool {
   readonly #gate: () => DatabaseAwayError | null;
 
-  constructor(config: pg.PoolConfig, gate: () => DatabaseAwayError | null) {
+  constructor(config: pg.PoolConfig & PoolClients, gate: () => DatabaseAwayError | null) {
     super(config);
     this.#gate = gate;
   }
@@ -62,8 +69,20 @@ export function openPool(options: {
   /** Asked before each use; see `DatabaseWatch`. */
   gate?: () => DatabaseAwayError | null;
 }): DatabasePool {
+  const clients = new Set<pg.Client>();
+  /** Known from its first moment: one that is still connecting can be cut off too. */
+  class KnownClient extends pg.Client {
+    constructor(config?: pg.ClientConfig) {
+      super(config);
+      clients.add(this);
+      this.once('end', () => clients.delete(this));
+      // One that breaks while it is in use emits here; the query that was under way fails by itself.
+      this.on('error', (error) => options.onError?.(error));
+    }
+  }
   const pool = new GatedPool(
     {
+      Client: KnownClient,
       connectionString: options.url,
       max: options.size,
       application_name: `gomon ${options.purpose}`,
@@ -74,18 +93,14 @@ export function openPool(options: {
     },
     options.gate ?? (() => null),
   );
-  const clients = new Set<pg.ClientBase>();
   // An idle connection that breaks (server restart) emits here; unheard it would end the process.
   pool.on('error', (error) => options.onError?.(error));
-  pool.on('connect', (client) => {
-    clients.add(client);
-    // So does one that breaks while it is in use; the query that was under way fails by itself.
-    client.on('error', (error) => options.onError?.(error));
-  });
-  pool.on('remove', (client) => clients.delete(client));
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool: preparing(pool) }) });
-  const cutAll = (): void => {
+  const cutAll = async (): Promise<void> => {
+    const signal = AbortSignal.timeout(closeWithinMs);
+    const gone = [...clients].map((client) => once(client, 'end', { signal }).catch(() => undefined));
     for (const client of clients) cut(client);
+    await Promise.all(gone);
   };
   return {
     db,
