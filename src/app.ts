@@ -525,7 +525,8 @@ export async function startApp(options: AppOptions): Promise<App> {
           },
         },
       });
-      for (const one of [worker, providerWorker]) {
+      const jobWorkers = [worker, providerWorker];
+      for (const one of jobWorkers) {
         starts.push(() => one.start());
         stops.pushEarly('job worker', () => one.stop(), workEndsWithinMs);
       }
@@ -565,6 +566,7 @@ export async function startApp(options: AppOptions): Promise<App> {
             everyMs: orphansEveryMs,
             run: async () => {
               await releaseOrphans(pool);
+              for (const one of jobWorkers) await one.releaseLost();
               await forgiveOutages(pool);
               const now = clock.now();
               const claimedBefore = new Date(now.getTime() - sendsEndWithinMs);

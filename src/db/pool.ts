@@ -76,8 +76,6 @@ export function openPool(options: {
       super(config);
       clients.add(this);
       this.once('end', () => clients.delete(this));
-      // One that breaks while it is in use emits here; the query that was under way fails by itself.
-      this.on('error', (error) => options.onError?.(error));
     }
   }
   const pool = new GatedPool(
@@ -95,6 +93,8 @@ export function openPool(options: {
   );
   // An idle connection that breaks (server restart) emits here; unheard it would end the process.
   pool.on('error', (error) => options.onError?.(error));
+  // So does one that breaks while it is in use, itself; the query that was under way fails by itself.
+  pool.on('connect', (client) => client.on('error', (error) => options.onError?.(error)));
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool: preparing(pool) }) });
   const cutAll = async (): Promise<void> => {
     const signal = AbortSignal.timeout(closeWithinMs);

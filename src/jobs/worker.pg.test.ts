@@ -185,6 +185,63 @@ describe('a worker', () => {
   });
 });
 
+describe('a job whose giving out was never heard of', () => {
+  const lose = (id: string, name: string): Promise<unknown> =>
+    database.rows(
+      `UPDATE graphile_worker._private_jobs SET run_at = now(), attempts = 1, locked_by = $2, locked_at = now() - interval '11 seconds' WHERE id = $1`,
+      [id, name],
+    );
+  const later = async (): Promise<string> => {
+    await enqueue(database.db, [
+      { task: 'alert.changed', payload: { alertIds: ['lost'] }, delayMs: 3_600_000 },
+    ]);
+    const row = await database.row<{ id: string }>(
+      'SELECT id FROM graphile_worker._private_jobs ORDER BY id DESC LIMIT 1',
+    );
+    return row.id;
+  };
+
+  it('is given back, and what is in hand is not', async () => {
+    const job = holding();
+    await add('held');
+    const worker = startWorker({ 'alert.changed': job.handle });
+    await until(async () => expect([job.seen.length, await present()]).toEqual([1, 1]));
+    await database.rows(`UPDATE graphile_worker._private_jobs SET locked_at = now() - interval '1 hour'`);
+    const { name } = await database.row<{ name: string }>(
+      'SELECT locked_by AS name FROM graphile_worker._private_jobs',
+    );
+    await lose(await later(), name);
+    expect(await releaseOrphans(database.pool)).toBe(0);
+    expect(await worker.releaseLost()).toBe(1);
+    await until(() => expect(job.seen.map(({ alertIds }) => alertIds)).toEqual([['held'], ['lost']]));
+    expect(await worker.releaseLost()).toBe(0);
+    job.release();
+  });
+
+  it('is done as soon as its worker starts again', async () => {
+    const seen: string[] = [];
+    const job = holding();
+    await add('first');
+    startWorker({
+      'alert.changed': async (payload, signal) => {
+        if (payload.alertIds[0] === 'first') await job.handle(payload, signal);
+        seen.push(...payload.alertIds);
+      },
+    });
+    await until(async () => expect([job.seen.length, await present()]).toEqual([1, 1]));
+    const { name } = await database.row<{ name: string }>(
+      'SELECT locked_by AS name FROM graphile_worker._private_jobs',
+    );
+    await lose(await later(), name);
+    await database.rows(`UPDATE graphile_worker._private_jobs SET locked_at = now()`);
+    job.release();
+    await database.rows(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'gomon worker presence'`,
+    );
+    await until(() => expect(seen).toEqual(['first', 'lost']));
+  });
+});
+
 describe('jobs of workers that are gone', () => {
   const hold = (name: string, ago: string): Promise<unknown> =>
     database.rows(

@@ -36,6 +36,8 @@ export type JobWorkerOptions = {
  * A job that a killed process held would stay locked for hours: every worker
  * therefore holds an advisory lock under its name for as long as its connection
  * lives, and jobs of names whose lock is free are given back (`releaseOrphans`).
+ * So would one that was given to a living worker in an answer that never arrived,
+ * because the connection broke: `releaseLost` gives back what it knows nothing of.
  */
 export class JobWorker {
   readonly #options: JobWorkerOptions;
@@ -44,6 +46,10 @@ export class JobWorker {
   #supervision: Promise<void> | null = null;
   #stopping = false;
   #pause: { end: () => void } | null = null;
+  /** Under which the present runner, or else the last one, has locked its jobs. */
+  #names: string[] = [];
+  /** Jobs that arrived, by id, with when nothing is known of them any more (`performance.now()`). */
+  readonly #inHand = new Map<string, number>();
 
   constructor(options: JobWorkerOptions) {
     this.#options = options;
@@ -86,13 +92,17 @@ export class JobWorker {
     presence.on('error', () => void this.#runner?.stop().catch(() => undefined));
     await presence.connect();
     this.#presence = presence;
-    await releaseOrphans(this.#options.pool);
-    await forgiveOutages(this.#options.pool);
+    const { pool } = this.#options;
+    // The last runner has ended, or was left behind: what it still holds need not wait until it counts as gone.
+    await pool.query('SELECT graphile_worker.force_unlock_workers($1)', [this.#names]);
+    await releaseOrphans(pool);
+    await forgiveOutages(pool);
     const names: string[] = [];
+    this.#names = names;
     const events: WorkerEvents = new EventEmitter();
     // Jobs are locked under the name of the pool, not of the single worker in it.
     events.on('pool:create', ({ workerPool }) => names.push(workerPool.id));
-    this.#watchFailures(events);
+    this.#watchJobs(events);
     const {
       given: abandoned,
       begin,
@@ -100,7 +110,7 @@ export class JobWorker {
     } = deadline(shutdownWithinMs, 'the job runner did not end by itself');
     events.on('pool:gracefulShutdown', begin);
     const runner = await run({
-      pgPool: this.#options.pool,
+      pgPool: pool,
       taskList: this.#taskList(),
       concurrency: this.#options.concurrency,
       noHandleSignals: true,
@@ -128,7 +138,23 @@ export class JobWorker {
     await Promise.race([work(), abandoned]).finally(end);
   }
 
-  #watchFailures(events: WorkerEvents): void {
+  /** Gives back jobs that are locked under our name without our having them. Answers how many. */
+  async releaseLost(): Promise<number> {
+    const now = performance.now();
+    for (const [id, untilMs] of this.#inHand) if (untilMs < now) this.#inHand.delete(id);
+    if (this.#names.length === 0) return 0;
+    const released = await this.#options.pool.query(
+      `UPDATE graphile_worker._private_jobs SET locked_at = NULL, locked_by = NULL
+       WHERE locked_by = ANY($1) AND locked_at < now() - make_interval(secs => $2) AND NOT id = ANY($3::bigint[])`,
+      [this.#names, arrivedAfterSeconds, [...this.#inHand.keys()]],
+    );
+    return released.rowCount ?? 0;
+  }
+
+  #watchJobs(events: WorkerEvents): void {
+    events.on('job:start', ({ job }) => this.#inHand.set(job.id, Number.POSITIVE_INFINITY));
+    // That it is done is still to be written down.
+    events.on('job:complete', ({ job }) => this.#inHand.set(job.id, performance.now() + shutdownWithinMs));
     events.on('job:error', ({ job, error }) => {
       const final = job.attempts >= job.max_attempts;
       this.#options.onFailure({ task: job.task_identifier, attempts: job.attempts, final, error });
@@ -197,6 +223,9 @@ async function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<
     signal.removeEventListener('abort', giveUp);
   }
 }
+
+/** The answer that gives a job to a worker is there by then, or never. No job is in a named queue, which would be locked too. */
+const arrivedAfterSeconds = 10;
 
 /** A worker that has just been made may not hold its lock yet. */
 const presentAfterSeconds = 10;

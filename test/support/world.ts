@@ -148,6 +148,7 @@ export async function startWorld(
     });
   const reader = new pg.Pool({ connectionString: database.url, max: 2, application_name: 'tests' });
   // Its last connections may still be closing when their database is dropped.
+  reader.on('error', () => undefined);
   reader.on('connect', (client) => client.on('error', () => undefined));
   const connect = (): void => {
     world.url = world.app.url ?? '';
