@@ -4,6 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
 import type { DatabaseAwayError } from './errors.ts';
 import { preparing } from './prepared.ts';
+import { typeReaders } from './read-time.ts';
 import type { Database } from './schema.ts';
 import { cut } from './sockets.ts';
 
@@ -88,6 +89,7 @@ export function openPool(options: {
       statement_timeout: options.statementTimeoutMs ?? 30_000,
       idle_in_transaction_session_timeout: 60_000,
       keepAlive: true,
+      types: typeReaders,
     },
     options.gate ?? (() => null),
   );

@@ -21,6 +21,9 @@ export function fromStorable(text: string): string {
 }
 
 export function fromStorableMap(map: Record<string, string>): Record<string, string> {
+  // Nearly always there is nothing to change, and a look costs less than a copy.
+  const isPlain = (text: string): boolean => !text.includes(escape);
+  if (Object.keys(map).every(isPlain) && Object.values(map).every(isPlain)) return map;
   return Object.fromEntries(
     Object.entries(map).map(([name, value]) => [fromStorable(name), fromStorable(value)]),
   );
