@@ -34,7 +34,9 @@ export class WatchStream {
     this.#store = store;
     this.#reply = reply;
     const timeout = setTimeout(() => this.close(), question.timeoutMs);
-    const bookmarks = setInterval(() => this.bookmark(), bookmarkEveryMs);
+    // As a kube-apiserver, which keeps no watch cache of events.
+    const isMarked = this.resource !== 'events';
+    const bookmarks = setInterval(() => (isMarked ? this.bookmark() : undefined), bookmarkEveryMs);
     this.#ends.push(
       () => clearTimeout(timeout),
       () => clearInterval(bookmarks),

@@ -8,6 +8,7 @@ import {
   deployment,
   ended,
   event,
+  make,
   node,
   pod,
   replicaSet,
@@ -408,4 +409,122 @@ describe('whatever happens', () => {
     ) as [string, never][];
     return { ...memory, findings: new Map(findings) };
   }
+});
+
+describe('one cause that shows in several places, one after the other', () => {
+  const waiter = pod('needs-claim', {
+    metadata: { ownerReferences: [], creationTimestamp: ago(0) },
+    spec: { nodeName: undefined, volumes: [{ name: 'd', persistentVolumeClaim: { claimName: 'data' } }] },
+    status: {
+      phase: 'Pending',
+      conditions: [
+        { type: 'PodScheduled', status: 'False', reason: 'Unschedulable', lastTransitionTime: ago(0) },
+      ],
+      containerStatuses: [],
+    },
+  });
+  const claim = make('PersistentVolumeClaim', 'data', {
+    metadata: { creationTimestamp: ago(0) },
+    spec: { storageClassName: 'nope' },
+    status: { phase: 'Pending' },
+  });
+
+  it('a pod says nothing while the wait of the claim it waits for is not over', () => {
+    const look = new ClusterLook([...nodes, claim, waiter]);
+    look.pass(900);
+    expect(look.fired).toEqual(['volume.claim-pending P2 PersistentVolumeClaim/shop/data']);
+  });
+
+  it('and speaks for itself when that was not it', () => {
+    const look = new ClusterLook([...nodes, claim, waiter]);
+    look.pass(200);
+    expect(look.fired).toEqual([]);
+    look.view.put({ ...claim, status: { phase: 'Bound' } });
+    look.pass(200);
+    expect(look.fired).toEqual(['pod.unschedulable P2 Pod/shop/needs-claim']);
+  });
+
+  it('a rollout that is stuck is not told again as pods that are missing', () => {
+    const stuck = deployment('web', {
+      replicas: 4,
+      available: 2,
+      unavailableFor: 0,
+      status: {
+        updatedReplicas: 2,
+        conditions: [
+          {
+            type: 'Available',
+            status: 'False',
+            reason: 'MinimumReplicasUnavailable',
+            lastTransitionTime: ago(0),
+          },
+          {
+            type: 'Progressing',
+            status: 'False',
+            reason: 'ProgressDeadlineExceeded',
+            lastTransitionTime: ago(0),
+          },
+        ],
+      },
+    });
+    const look = new ClusterLook([...nodes, stuck]);
+    look.pass(1_200);
+    expect(look.fired).toEqual(['deployment.stuck P2 Deployment/shop/web']);
+  });
+
+  /** As a kubelet shows it: without a probe it is ready for two seconds after each start. */
+  const crashing = (look: ClusterLook, runs: boolean, restarts: number): void => {
+    const since = { lastTransitionTime: look.now.toISOString() };
+    look.view.put(
+      pod('web-1', {
+        status: {
+          conditions: [{ type: 'Ready', status: runs ? 'True' : 'False', reason: 'x', ...since }],
+          containerStatuses: [
+            container(
+              runs ? { running: { startedAt: look.now.toISOString() } } : waiting('CrashLoopBackOff'),
+              {
+                ready: runs,
+                restartCount: restarts,
+                lastState: ended('Error', 1, 0),
+              },
+            ),
+          ],
+        },
+      }),
+    );
+    look.view.put(
+      deployment('web', {
+        replicas: 1,
+        available: runs ? 1 : 0,
+        status: {
+          conditions: [
+            { type: 'Available', status: runs ? 'True' : 'False', reason: 'x', ...since },
+            { type: 'Progressing', status: 'True', reason: 'NewReplicaSetAvailable' },
+          ],
+        },
+      }),
+    );
+    look.view.put(
+      make('EndpointSlice', 'web-1', {
+        metadata: { labels: { 'kubernetes.io/service-name': 'web' } },
+        addressType: 'IPv4',
+        endpoints: [
+          { addresses: ['10.0.0.1'], conditions: { ready: runs }, targetRef: { kind: 'Pod', name: 'web-1' } },
+        ],
+      }),
+    );
+  };
+
+  it('a workload that crashes between moments of readiness is told once, within a minute', () => {
+    const service = make('Service', 'web', { spec: { selector: { app: 'web' } } });
+    const look = new ClusterLook([...nodes, replicaSet('web-abc12', 'web'), service]);
+    for (let restarts = 1; restarts <= 12; restarts += 1) {
+      crashing(look, true, restarts);
+      look.pass(2, 2);
+      crashing(look, false, restarts);
+      look.pass(Math.min(20 * restarts, 50), 10);
+      if (restarts === 2) expect(look.fired).toEqual([fired]);
+    }
+    expect(look.fired).toEqual([fired]);
+  });
 });

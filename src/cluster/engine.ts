@@ -74,6 +74,8 @@ const mostFlips = 4;
 const retellMs = 60_000;
 /** What was explained by another has so long to recover after that one ended. */
 const releaseMs = 120_000;
+/** What is not urgent waits so long for the wait of what explains it. */
+const awaitCauseMs = 300_000;
 
 const rank = (severity: Severity): number => severities.indexOf(severity);
 
@@ -224,7 +226,7 @@ function decide(findings: Map<string, Finding>, present: ReadonlyMap<string, Det
       finding.severity ??= severity;
       continue;
     }
-    const explainer = severity === null ? null : findExplainer(finding, severity, byEntity);
+    const explainer = severity === null ? null : findExplainer(finding, severity, byEntity, now);
     if (explainer !== null) {
       finding.state = 'suppressed';
       finding.suppressedBy = explainer.key;
@@ -264,15 +266,18 @@ function hasGrown(finding: Finding, severity: Severity | null): boolean {
  * Guard G13 and its like: a told (or itself explained) finding nearer to the
  * cause, on everything that one of the groups names. It has to weigh at least as
  * much, so that nothing grave hides under something light; nodes explain all but P0.
+ * For P2 and less one that will be told within minutes is enough: a claim without a
+ * volume waits longer than the pod that waits for it.
  */
 function findExplainer(
   finding: Finding,
   severity: Severity,
   byEntity: ReadonlyMap<EntityRef, Finding[]>,
+  now: Date,
 ): Finding | null {
   for (const group of finding.condition.explainedBy) {
     const explainers = group.map((ref) =>
-      (byEntity.get(ref) ?? []).find((other) => explains(other, finding, severity)),
+      (byEntity.get(ref) ?? []).find((other) => explains(other, finding, severity, now)),
     );
     const [first] = explainers;
     if (first !== undefined && explainers.every((one) => one !== undefined)) return first;
@@ -288,7 +293,7 @@ const awayRules: ReadonlySet<RuleName> = new Set([
   'node.flapping',
 ]);
 
-function explains(other: Finding, finding: Finding, severity: Severity): boolean {
+function explains(other: Finding, finding: Finding, severity: Severity, now: Date): boolean {
   if (other.key === finding.key) return false;
   const [near, far] = [other.condition.layer, finding.condition.layer];
   if (near === layers.apart) return false;
@@ -296,15 +301,21 @@ function explains(other: Finding, finding: Finding, severity: Severity): boolean
   const isActive =
     other.state === 'firing' ||
     (other.state === 'suppressed' && other.suppressedBy !== finding.key) ||
-    (isNode &&
-      other.state === 'pending' &&
+    (other.state === 'pending' &&
       other.absentSince === null &&
-      other.condition.rule.startsWith('node.not-ready'));
+      (isNode
+        ? other.condition.rule.startsWith('node.not-ready')
+        : rank(severity) > rank('P1') && near < far && isToldSoon(other, now)));
   if (!isActive) return false;
   const isSame = refOf(other.condition.subject) === refOf(finding.condition.subject);
-  // Of a workload's own findings, what it fails for and that it fails, one is enough.
+  // Of a workload's own findings, what it fails for and that it fails, one is enough. What its pods fail for can be
+  // two things.
   const isPair =
-    isSame && near !== far && other.state === 'firing' && near >= layers.pods && far >= layers.pods;
+    isSame &&
+    other.state === 'firing' &&
+    near >= layers.pods &&
+    far >= layers.pods &&
+    (near !== far || near === layers.workload);
   if (near >= far && !isPair) return false;
   const weight = other.severity ?? other.condition.stages.at(-1)?.severity ?? 'P4';
   // A node that is away takes its pods with it. One that is only short of something explains what it evicts.
@@ -314,6 +325,11 @@ function explains(other: Finding, finding: Finding, severity: Severity): boolean
     if (isAway && weight !== 'P4') return severity !== 'P0';
   }
   return rank(weight) <= rank(severity);
+}
+
+function isToldSoon({ since, condition: { stages } }: Finding, now: Date): boolean {
+  const waitMs = (stages[0]?.afterSeconds ?? 0) * 1_000;
+  return since.getTime() + waitMs - now.getTime() <= awaitCauseMs;
 }
 
 /** What fired, grew, or changed its shape, with what stays silent under it. */

@@ -182,3 +182,45 @@ it('sandboxes that fail on several workloads are the network, told once', () => 
   look.pass(60);
   expect(look.fired).toEqual(['network-plugin.sandbox P2 Cluster/-/pod-network']);
 });
+
+describe('leases of the control plane', () => {
+  const lease = (look: ClusterLook): void =>
+    look.view.put(
+      make('Lease', 'kube-scheduler', {
+        namespace: 'kube-system',
+        spec: { renewTime: look.now.toISOString() },
+      }),
+    );
+  const apiServer = (look: ClusterLook, failures: number): void => {
+    const down = { failures, failingSince: look.now, failing: [], detail: 'away' };
+    look.probes = { ...look.probes, apiServer: failures === 0 ? { ...down, failingSince: null } : down };
+  };
+  const outage = (look: ClusterLook): void => {
+    apiServer(look, 0);
+    lease(look);
+    look.pass(30);
+    apiServer(look, 3);
+    look.view.states.set('leases.coordination.k8s.io', { state: 'backoff', heardAt: null });
+    look.pass(120);
+    look.view.states.delete('leases.coordination.k8s.io');
+    apiServer(look, 0);
+  };
+
+  it('that nobody could renew are given their time again', () => {
+    const look = new ClusterLook([]);
+    outage(look);
+    look.pass(50);
+    lease(look);
+    look.pass(30);
+    expect(look.fired.filter((one) => one.startsWith('control-plane.lease'))).toEqual([]);
+  });
+
+  it('that stay as they were are told a minute after the return', () => {
+    const look = new ClusterLook([]);
+    outage(look);
+    look.pass(70);
+    expect(look.fired.filter((one) => one.startsWith('control-plane.lease'))).toEqual([
+      'control-plane.lease P1 Lease/kube-system/kube-scheduler',
+    ]);
+  });
+});

@@ -9,6 +9,8 @@ import { nameOf } from './pod-findings.ts';
 export function detectApiServer(scene: Scene): Condition[] {
   const { apiServer } = scene.probes;
   const { failures = 2 } = scene.rules['control-plane.unreachable'].thresholds;
+  const isAnswering = apiServer === null || apiServer.failures === 0;
+  scene.history.recordChange(apiServerAnswers, scene.now, isAnswering ? 1 : 0, 600_000);
   if (apiServer === null || apiServer.failures < failures) return [];
   const names = apiServer.failing.length > 0 ? ` (${apiServer.failing.join(', ')})` : '';
   return condition(scene.rules, {
@@ -22,18 +24,26 @@ export function detectApiServer(scene: Scene): Condition[] {
   });
 }
 
+/** Series: 1 while the API server answers, 0 while it does not. */
+const apiServerAnswers = 'control-plane/api-server';
+
 export function detectLeases(scene: Scene): Condition[] {
   const { ageSeconds = 60 } = scene.rules['control-plane.lease'].thresholds;
+  // Nobody can renew a lease while the API server is away: its age counts from when it came back.
+  const [before, now] = scene.history.points(apiServerAnswers).slice(-2);
+  const answersSince = before !== undefined && now !== undefined && now.value === 1 ? now.at : 0;
   return ['kube-scheduler', 'kube-controller-manager'].flatMap((name) => {
     const lease = scene.view.get('leases.coordination.k8s.io', 'kube-system', name);
     // Managed clusters do not show theirs.
     const renewed = time(fields(lease?.spec)['renewTime']);
-    if (renewed === null || scene.now.getTime() - renewed.getTime() < ageSeconds * 1_000) return [];
+    if (renewed === null) return [];
+    const staleAt = Math.max(renewed.getTime(), answersSince) + ageSeconds * 1_000;
+    if (scene.now.getTime() < staleAt) return [];
     return condition(scene.rules, {
       rule: 'control-plane.lease',
       reason: 'LeaseNotRenewed',
       subject: { kind: 'Lease', namespace: 'kube-system', name },
-      since: new Date(renewed.getTime() + ageSeconds * 1_000),
+      since: new Date(staleAt),
       title: `${name} has not renewed its lease since ${renewed.toISOString()}`,
       description: 'Nobody does its work: pods are not scheduled, or controllers stand still.',
       layer: layers.controlPlane,

@@ -1,5 +1,5 @@
 import type { KubeObject } from '../cluster-view.ts';
-import { type Condition, condition, layers, refOf, subjectOf } from '../condition.ts';
+import { type Condition, condition, earliest, layers, refOf, subjectOf } from '../condition.ts';
 import { fields, intOrPercent, isTerminating, number, statusCondition } from '../fields.ts';
 import { isIgnored, platformPart, type Scene } from '../scene.ts';
 import { type WorkloadStatus, workloadStatus } from '../workload-status.ts';
@@ -94,9 +94,10 @@ function noneAvailable(
     available?.since !== null && available !== undefined && available.since.getTime() - created > 10_000;
   if (status.rolling && !was && !isStuck && status.failing.length === 0 && isWithinDeadline(scene, object))
     return [];
-  const since = isAvailable
-    ? scene.history.seen(`none/${refOf(common.subject)}`, scene.now)
-    : (available?.since ?? null);
+  const seen = scene.history.seen(`none/${refOf(common.subject)}`, scene.now);
+  // Pods that crash are ready for a moment after each start, and the condition's time begins anew with it.
+  const alternates = isAvailable || status.failing.length > 0;
+  const since = earliest([alternates ? seen : null, isAvailable ? null : (available?.since ?? null)]);
   const part = platformPart(object);
   const down = part === 'dns' || part === 'ingress';
   return condition(scene.rules, {

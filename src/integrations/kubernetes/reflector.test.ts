@@ -211,19 +211,53 @@ describe('Reflector', () => {
     },
   );
 
-  it('notices silence on an open connection, and misses nothing', async () => {
+  it('leaves a connection that fell silent, and misses nothing', async () => {
     const sandbox = await startSandbox({ bookmarkEveryMs: 50 });
     sandbox.apply(pod('one'));
     const watched = reflectorOf(connectTo(sandbox), 'pods', 'monitoring', {
       times: { ...quickTimes, silenceMs: 1_000 },
     });
     await streams(sandbox, watched);
+    await sandbox.waitFor(() => count(sandbox, 'watch') === 1);
     sandbox.watches.silence();
     sandbox.apply(pod('unheard'));
     await sandbox.waitFor(() => watched.names().includes('unheard'));
+    expect([count(sandbox, 'list'), count(sandbox, 'watch')]).toEqual([1, 2]);
+  });
+
+  it('does not take silence for trouble where no bookmarks are known', async () => {
+    const sandbox = await startSandbox();
+    sandbox.apply(pod('one'));
+    const watched = reflectorOf(connectTo(sandbox), 'pods', 'monitoring', {
+      times: { ...quickTimes, silenceMs: 100 },
+    });
+    await sandbox.waitFor(() => count(sandbox, 'watch') === 4);
+    expect(watched.events.map(({ kind }) => kind)).toEqual(['fresh']);
+    expect(watched.reflector.freshness().state).toBe('streaming');
+    expect(count(sandbox, 'list')).toBe(1);
+  });
+
+  it('takes it for trouble when the server sent bookmarks before, and says nothing at all any more', async () => {
+    const sandbox = await startSandbox();
+    const watched = reflectorOf(connectTo(sandbox), 'pods', 'monitoring', {
+      times: { ...quickTimes, silenceMs: 100 },
+    });
+    await streams(sandbox, watched);
+    sandbox.watches.bookmark();
+    await sandbox.waitFor(() => watched.events.some(({ kind }) => kind === 'trouble'));
     expect(watched.events).toContainEqual(
       expect.objectContaining({ kind: 'trouble', detail: expect.stringContaining('nothing came') }),
     );
+    expect(count(sandbox, 'watch')).toBeGreaterThanOrEqual(2);
+  });
+
+  it('asks for short watches of events, of which no bookmarks come', async () => {
+    const sandbox = await startSandbox({ bookmarkEveryMs: 20 });
+    const watched = reflectorOf(connectTo(sandbox), 'events', 'monitoring', {
+      times: { ...quickTimes, watchSecondsUnmarked: [1, 1], soundMs: 500 },
+    });
+    await sandbox.waitFor(() => count(sandbox, 'watch') === 2);
+    expect(watched.events.map(({ kind }) => kind)).toEqual(['fresh']);
     expect(count(sandbox, 'list')).toBe(1);
   });
 

@@ -19,7 +19,11 @@ export type ReflectorOptions = FeedDeps & {
 };
 
 /** How a watch ended. */
-type Ended = { how: 'closed'; livedMs: number } | { how: 'silent' } | { how: 'failed'; failure: KubeFailure };
+type Ended =
+  | { how: 'closed'; livedMs: number }
+  /** Nothing came for long, and whether anything had come before. */
+  | { how: 'silent'; hadLines: boolean }
+  | { how: 'failed'; failure: KubeFailure };
 
 /** Off twice in a row: what it held is no longer believed, so that the rest of the resource is not stale for ever. */
 const forgetAfterOffRounds = 2;
@@ -40,6 +44,8 @@ export class Reflector implements Feed {
   readonly #life: FeedLife;
   readonly #path: string;
   #version: string | null = null;
+  /** A server that has sent a bookmark sends more of them. */
+  #knowsBookmarks = false;
 
   constructor(options: ReflectorOptions) {
     this.#options = options;
@@ -97,7 +103,9 @@ export class Reflector implements Feed {
         }
         return this.#failed(failure('server', 'closed', 'the API server closes watches at once'));
       case 'silent':
-        // Nothing is lost: what was missed comes from the version we have.
+        // Nothing is lost: what was missed comes from the version we have. Where bookmarks are not known, silence may
+        // only mean that nothing happened; whether the server is there is told by the next watch, over a new connection.
+        if (ended.hadLines || !this.#knowsBookmarks) return 0;
         return this.#failed(
           failure('timeout', 'silent', `nothing came over the watch for ${times.silenceMs} ms`),
         );
@@ -163,7 +171,7 @@ export class Reflector implements Feed {
 
   async #watch(signal: AbortSignal): Promise<Ended> {
     const { connection, type, fieldSelector, times, random } = this.#options;
-    const [least, most] = times.watchSeconds;
+    const [least, most] = type.hasBookmarks === false ? times.watchSecondsUnmarked : times.watchSeconds;
     const quiet = new AbortController();
     const within = AbortSignal.any([signal, quiet.signal]);
     const began = performance.now();
@@ -188,11 +196,13 @@ export class Reflector implements Feed {
     const watchdog = setTimeout(() => quiet.abort(), times.silenceMs);
     const sound = setTimeout(() => this.#life.sound(), times.soundMs);
     const lines = new WatchLines();
+    let hadLines = false;
     try {
       for await (const chunk of opened.body as AsyncIterable<Buffer>) {
         watchdog.refresh();
         this.#life.heard();
         for (const line of lines.push(chunk)) {
+          hadLines = true;
           const trouble = this.#take(line);
           if (trouble !== null) return { how: 'failed', failure: trouble };
         }
@@ -201,7 +211,7 @@ export class Reflector implements Feed {
     } catch (error) {
       if (!quiet.signal.aborted) return { how: 'failed', failure: networkFailure(error) };
       opened.suspect();
-      return { how: 'silent' };
+      return { how: 'silent', hadLines };
     } finally {
       clearTimeout(watchdog);
       clearTimeout(sound);
@@ -222,6 +232,7 @@ export class Reflector implements Feed {
         this.#version = null;
         return failure('bad-answer', 'too-many', `there are more ${this.resource} than are kept`);
       case 'BOOKMARK':
+        this.#knowsBookmarks = true;
         this.#noteVersion(event.object);
         return null;
       case 'ERROR':

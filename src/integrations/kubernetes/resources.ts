@@ -14,6 +14,11 @@ export type ResourceType = {
   metadataOnly?: true;
   /** Not everyone may read it or has it, and the rest works without. */
   optional?: true;
+  /**
+   * A kube-apiserver keeps no watch cache of events (`--watch-cache-sizes`), and without one it sends no
+   * bookmarks but at the end of a watch.
+   */
+  hasBookmarks?: false;
   /** What is off without it, for people. */
   serves: string;
 };
@@ -24,7 +29,7 @@ function type(
   version: string,
   scope: ResourceType['scope'],
   serves: string,
-  more: Pick<ResourceType, 'metadataOnly' | 'optional'> = {},
+  more: Pick<ResourceType, 'metadataOnly' | 'optional' | 'hasBookmarks'> = {},
 ): ResourceType {
   const [plural = '', ...group] = resource.split('.');
   return { resource, kind, group: group.join('.'), version, plural, scope, serves, ...more };
@@ -36,7 +41,9 @@ const metadataOnly = { metadataOnly: true, optional: true } as const;
 export const watchedTypes: readonly ResourceType[] = [
   type('pods', 'Pod', 'v1', 'namespaces', 'pods: crashes, images, scheduling, readiness, evictions'),
   type('nodes', 'Node', 'v1', 'cluster', 'nodes: readiness, pressure, network, capacity'),
-  type('events', 'Event', 'v1', 'namespaces', 'events: mounts, sandboxes, and the context of every alert'),
+  type('events', 'Event', 'v1', 'namespaces', 'events: mounts, sandboxes, and the context of every alert', {
+    hasBookmarks: false,
+  }),
   type('services', 'Service', 'v1', 'namespaces', 'services without endpoints, load balancers, DNS'),
   type(
     'endpointslices.discovery.k8s.io',

@@ -6,6 +6,8 @@ export type WatchTimes = {
   openMs: number;
   /** The server is asked to end a watch after so long, at random in between: not all at once. */
   watchSeconds: readonly [least: number, most: number];
+  /** The same where no bookmarks come: that it ends in time is the sign of life instead. */
+  watchSecondsUnmarked: readonly [least: number, most: number];
   /** A watch over which nothing came for so long is dead: bookmarks come about once a minute. */
   silenceMs: number;
   /** Waits after failures, full jitter in between. */
@@ -29,6 +31,7 @@ export const watchTimes: WatchTimes = {
   pageMs: 30_000,
   openMs: 30_000,
   watchSeconds: [240, 360],
+  watchSecondsUnmarked: [40, 60],
   silenceMs: 75_000,
   backoffMs: [1_000, 30_000],
   relistMs: 5_000,
