@@ -148,7 +148,7 @@ describe('a click', () => {
     ['answered too late', 'silence', 'http_timeout', 0],
     ['cut off', 'break', 'connection_failed', 0],
   ])('%s is a failed click, and not repeated', async (_name, reply, failure, status) => {
-    const { sandbox, service } = await start(() => reply, { answerLimitMs: 50 });
+    const { sandbox, service } = await start(() => reply, { answerLimitMs: 500 });
     const delivery = await sandbox.click({ ...(await postCard(sandbox)), actionId: 'alert_acknowledge' });
     expect(delivery).toMatchObject({ ok: false, failure, status });
     expect(sandbox.messages('alert-critical')[0]?.failedClick).toBe(failure);
@@ -330,7 +330,7 @@ describe('a slash command', () => {
     ['nothing in time', 'silence', 'operation_timeout'],
     ['wrong blocks', { json: { blocks: [{ type: 'banana' }] } }, 'invalid_blocks'],
   ])('answered with %s tells the person that it failed', async (_name, reply, error) => {
-    const { sandbox } = await start(() => reply, { answerLimitMs: 50 });
+    const { sandbox } = await start(() => reply, { answerLimitMs: 500 });
     await sandbox.command(help);
     expect(sandbox.ephemerals()).toMatchObject([{ origin: 'client', text: expect.stringContaining(error) }]);
     expect(sandbox.errors()).toMatchObject([{ where: 'command', error }]);
