@@ -3,6 +3,7 @@ import type { Intake } from './alerts/intake.ts';
 import type { SourceRules } from './alerts/source-rules.ts';
 import type { AlertSignal } from './alerts/source.ts';
 import type { ClusterView } from './cluster/cluster-view.ts';
+import { type ConfigMapReader, ConfigMapWatch } from './cluster/config-map-watch.ts';
 import { activeRules } from './cluster/rules.ts';
 import { noProbes } from './cluster/scene.ts';
 import { ClusterWatcher, type WatcherEvent } from './cluster/watcher.ts';
@@ -17,6 +18,7 @@ import { chooseCluster } from './integrations/kubernetes/credentials.ts';
 import { IngressCertificates } from './integrations/kubernetes/ingress-certificates.ts';
 import { createKubernetesWatch, type WatchEvent } from './integrations/kubernetes/kubernetes-watch.ts';
 import { readLastLogLines } from './integrations/kubernetes/last-log-lines.ts';
+import { readConfigMapHashes } from './integrations/kubernetes/secret-free-reads.ts';
 import { readWatchHealth, type WatchReport } from './integrations/kubernetes/watch-report.ts';
 import type { Clock } from './lib/clock.ts';
 import type { Health } from './observability/health.ts';
@@ -67,6 +69,7 @@ export function createClusterWatch(options: ClusterWatchOptions): ClusterWatch |
   }
   if (chosen.is === 'wrong') throw new Error(`The Kubernetes cluster cannot be watched: ${chosen.reason}`);
 
+  const rules = activeRules(settings.rules);
   let startedAt = clock.now();
   const connection = new KubernetesConnection(chosen.source, clock);
   const watch = createKubernetesWatch({
@@ -76,31 +79,54 @@ export function createClusterWatch(options: ClusterWatchOptions): ClusterWatch |
     observe: (event) => sayWatchEvent(log, event),
   });
   const certificates = new IngressCertificates({ connection, view: watch.view });
+  const sayTrouble = watcherTroubles(log, clock);
+  const configMaps = new ConfigMapWatch({
+    db,
+    view: watch.view,
+    cluster: settings.cluster,
+    rules,
+    clock,
+    read: (of, signal) => readConfigMap(connection, of, signal),
+    ignore: settings.configMaps.ignore,
+    ignoreManagers: settings.configMaps.ignoreManagers,
+    onTrouble: (what, error) => sayTrouble({ kind: 'trouble', what, error }),
+  });
   const watcher = new ClusterWatcher({
     db,
     view: watch.view,
     cluster: settings.cluster,
-    rules: activeRules(settings.rules),
+    rules,
     clock,
-    onChange: (listener) => watch.onChange(listener),
+    onChange: (listener) => {
+      const stops = [watch.onChange(listener), configMaps.onChange(listener)];
+      return () => stops.forEach((stop) => stop());
+    },
     submit: (signals) => submit(options, signals),
-    probes: () => ({ ...noProbes, ...watch.probes(), certificates: certificates.facts() }),
+    probes: () => ({
+      ...noProbes,
+      ...watch.probes(),
+      certificates: certificates.facts(),
+      configMaps: configMaps.knowledge,
+    }),
     readLogs: (pod, signal) => lastWords(connection, pod, signal),
-    observe: watcherTroubles(log, clock),
+    observe: sayTrouble,
   });
   const leadership = new Leadership({
     url: databaseUrl,
     lock: locks.clusterWatcher,
     lead: async (signal) => {
       log.info({ cluster: settings.cluster }, 'this process watches the cluster now');
-      await watcher.lead(signal);
+      await Promise.all([watcher.lead(signal), configMaps.lead(signal)]);
     },
     onError: (error) => warn(log, error, 'the cluster could not be watched and is tried again'),
   });
   return {
     reader: { name: settings.cluster, view: watch.view },
     report: () => readWatchHealth(watch.health(), startedAt, clock.now()),
-    look: () => watcher.lookNow(),
+    look: async () => {
+      await configMaps.lookNow();
+      await watcher.lookNow();
+    },
     start: () => {
       startedAt = clock.now();
       watch.start();
@@ -148,6 +174,18 @@ async function lastWords(
     if (!found.ok && found.reason !== 'none') return null;
   }
   return null;
+}
+
+/** What may be kept of a ConfigMap, or why nothing is known of it. */
+async function readConfigMap(
+  connection: KubernetesConnection,
+  of: { namespace: string; name: string },
+  signal: AbortSignal,
+): ReturnType<ConfigMapReader> {
+  const read = await readConfigMapHashes(connection, of, signal);
+  if (read.ok) return read;
+  if (read.kind === 'absent') return { ok: false, reason: 'gone' };
+  return { ok: false, reason: read.kind === 'forbidden' ? 'forbidden' : 'trouble' };
 }
 
 function sayWatchEvent(log: Log, event: WatchEvent): void {

@@ -60,6 +60,8 @@ export type Condition = {
   layer: Layer;
   /** Explained when all entities of one of these groups are broken. */
   explainedBy: EntityRef[][];
+  /** Of what happens again and again: another one is told as a change of the alert. */
+  version: string | null;
 };
 
 /** Identity within a cluster. */
@@ -85,6 +87,7 @@ export function condition(
       nodes: [],
       layer: layers.apart,
       explainedBy: [],
+      version: null,
       ...parts,
     },
   ];

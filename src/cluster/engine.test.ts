@@ -351,6 +351,7 @@ describe('whatever happens', () => {
     nodes: [],
     layer: 40,
     explainedBy: [],
+    version: null,
   });
   const moment = fc.record({
     seconds: fc.integer({ min: 1, max: 90 }),

@@ -363,6 +363,7 @@ function shapeOf(finding: Finding, secondaries: readonly Finding[]): string {
       .map(({ key }) => key)
       .toSorted()
       .slice(0, 50),
+    ...(finding.condition.version === null ? [] : [finding.condition.version]),
   ]);
 }
 
@@ -400,6 +401,7 @@ function digestCondition(
     nodes: [],
     layer: layers.apart,
     explainedBy: [],
+    version: null,
   };
 }
 

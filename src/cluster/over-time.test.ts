@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { type ConfigRecord, hashesOf, noteRead } from './config-maps.ts';
+import { noProbes } from './scene.ts';
 import { ClusterLook } from '../../test/support/cluster-look.ts';
 import { deployment, make, node, pod, replicaSet } from '../../test/support/cluster-objects.ts';
 
@@ -139,6 +141,60 @@ describe('changes', () => {
       'config.changed.platform P3 ConfigMap/kube-system/coredns',
     ];
     expect(look.fired).toEqual(told);
+    expect(look.resolved.toSorted()).toEqual(told);
+  });
+
+  it('of a ConfigMap that may be read name the keys, and follow what is in it only', () => {
+    const look = new ClusterLook([config('1'), config('1', 'coredns', 'kube-system')]);
+    const records = new Map<string, ConfigRecord>();
+    let isReady = true;
+    look.probes = {
+      ...noProbes,
+      configMaps: {
+        get isReady() {
+          return isReady;
+        },
+        of: (namespace, name) => records.get(`${namespace}/${name}`) ?? 'unread',
+      },
+    };
+    const read = (namespace: string, name: string, data: Record<string, string>): void => {
+      const key = `${namespace}/${name}`;
+      const given = { uid: name, version: '1', hashes: hashesOf(data, {}), writer: null };
+      const context = { now: look.now, withinMs: 900_000, isIgnoredWriter: () => false };
+      records.set(key, noteRead(records.get(key), { namespace, name }, given, context));
+    };
+    const description = (): string =>
+      [...look.memory.findings.values()].find(({ key }) => key.includes('settings'))?.condition.description ??
+      '';
+    read('shop', 'settings', { a: 'hunter1', b: '2' });
+    read('kube-system', 'coredns', { Corefile: '1' });
+    look.pass(60);
+    // Another version, and the same in it.
+    look.view.put(config('2'));
+    look.pass(60);
+    expect(look.fired).toEqual([]);
+    read('shop', 'settings', { a: 'hunter2', b: '2', c: '3' });
+    read('kube-system', 'coredns', { Corefile: '2' });
+    look.pass(60);
+    const told = [
+      'config.changed P4 ConfigMap/shop/settings',
+      'config.changed.platform P3 ConfigMap/kube-system/coredns',
+    ];
+    expect(look.fired).toEqual(told);
+    expect(description()).toMatch(/^Changed: a\nAdded: c\nHash of all of it now: [0-9a-f]{12}$/);
+    // One more change is a change of the same alert.
+    look.pass(60);
+    read('shop', 'settings', { a: 'hunter2', b: '3', c: '3' });
+    const [again] = look.step().fire;
+    expect([again?.kind, again?.finding.since]).toEqual(['changed', new Date('2026-11-20T12:02:00Z')]);
+    expect(description()).toMatch(/^Changed: a, b\nAdded: c\nIt changed 2 times/);
+    // Before the records are there after a start, nothing is judged.
+    isReady = false;
+    records.clear();
+    look.pass(300);
+    expect(look.resolved).toEqual([]);
+    isReady = true;
+    look.pass(120);
     expect(look.resolved.toSorted()).toEqual(told);
   });
 

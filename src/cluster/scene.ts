@@ -1,4 +1,5 @@
 import type { ClusterView, KubeObject } from './cluster-view.ts';
+import type { ConfigMapKnowledge } from './config-map-watch.ts';
 import { type EntityRef, refOf, type Subject } from './condition.ts';
 import { fields, labelsOf, list, number, statusCondition, text, time } from './fields.ts';
 import type { History } from './history.ts';
@@ -23,9 +24,17 @@ export type Probes = {
   serverVersion: string | null;
   /** Certificates as TLS handshakes showed them. */
   certificates: readonly CertificateFacts[];
+  /** What is known of a ConfigMap beyond its version. */
+  configMaps: ConfigMapKnowledge | null;
 };
 
-export const noProbes: Probes = { apiServer: null, dns: null, serverVersion: null, certificates: [] };
+export const noProbes: Probes = {
+  apiServer: null,
+  dns: null,
+  serverVersion: null,
+  certificates: [],
+  configMaps: null,
+};
 
 export type CertificateFacts = {
   namespace: string;

@@ -97,6 +97,15 @@ export function usedRights(namespaces: readonly (string | null)[]): Right[] {
       serves: 'the last log lines of crashed containers',
     });
   }
+  for (const namespace of namespaces) {
+    rights.push({
+      resource: 'configmaps',
+      verb: 'get',
+      namespace,
+      isNeeded: false,
+      serves: 'which keys of a ConfigMap changed',
+    });
+  }
   for (const [path, serves] of [
     ['/readyz', 'readiness of the API server and etcd'],
     ['/version', 'version skew of nodes'],
