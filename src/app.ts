@@ -653,6 +653,7 @@ export async function startApp(options: AppOptions): Promise<App> {
           clock,
           health,
           log,
+          metrics,
         })
       : null;
     if (cluster !== null) {
@@ -661,6 +662,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     }
 
     metrics.onScrape(async () => {
+      cluster?.measure();
       metrics.databaseUp.set((await checkDatabase()).state === 'away' ? 0 : 1);
       metrics.intakeQueue.set(intake.queuedAlerts);
       metrics.spoolWaiting.set(spool?.count ?? 0);

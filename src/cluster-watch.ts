@@ -13,6 +13,7 @@ import { databaseTrouble } from './db/errors.ts';
 import { Leadership } from './db/leadership.ts';
 import { locks } from './db/locks.ts';
 import type { Db } from './db/pool.ts';
+import { readyzType, versionType } from './integrations/kubernetes/api-health.ts';
 import { KubernetesConnection } from './integrations/kubernetes/connection.ts';
 import { chooseCluster } from './integrations/kubernetes/credentials.ts';
 import { IngressCertificates } from './integrations/kubernetes/ingress-certificates.ts';
@@ -23,6 +24,8 @@ import { readWatchHealth, type WatchReport } from './integrations/kubernetes/wat
 import type { Clock } from './lib/clock.ts';
 import type { Health } from './observability/health.ts';
 import type { Log } from './observability/log.ts';
+import type { Metrics } from './observability/metrics.ts';
+import { countLook, measureCluster } from './cluster/measure.ts';
 
 /** Part of the composition root: what `app.ts` would hold of the cluster. */
 
@@ -36,6 +39,7 @@ export type ClusterWatchOptions = {
   clock: Clock;
   health: Health;
   log: Log;
+  metrics: Metrics;
 };
 
 export type ClusterWatch = {
@@ -43,12 +47,16 @@ export type ClusterWatch = {
   reader: { name: string; view: ClusterView };
   /** What people find under `kubernetes` in `/readyz`. */
   report(): WatchReport;
+  /** Sets what is read at each scrape. */
+  measure(): void;
   /** Looks now, where this process is the one that watches. */
   look(): Promise<void>;
   /** Waits for nothing; the database has to be there. */
   start(): void;
   stop(): Promise<void>;
 };
+
+const aboutServer = new Set([readyzType.resource, versionType.resource]);
 
 /** What goes wrong at every look is said so often. */
 const repeatTroubleMs = 60_000;
@@ -59,7 +67,7 @@ const repeatTroubleMs = 60_000;
  * @throws where the settings name a cluster that cannot be one
  */
 export function createClusterWatch(options: ClusterWatchOptions): ClusterWatch | null {
-  const { config, db, databaseUrl, clock, health, log } = options;
+  const { config, db, databaseUrl, clock, health, log, metrics } = options;
   const settings = config.settings.kubernetes;
   const chosen = chooseCluster(clusterChoiceOf(config));
   health.register('kubernetes', chosen.is === 'chosen');
@@ -76,7 +84,10 @@ export function createClusterWatch(options: ClusterWatchOptions): ClusterWatch |
     connection,
     namespaces: settings.namespaces,
     clock,
-    observe: (event) => sayWatchEvent(log, event),
+    observe: (event) => {
+      if (event.kind === 'trouble') metrics.clusterWatchFailures.inc({ resource: event.resource });
+      sayWatchEvent(log, event);
+    },
   });
   const certificates = new IngressCertificates({ connection, view: watch.view });
   const sayTrouble = watcherTroubles(log, clock);
@@ -109,7 +120,10 @@ export function createClusterWatch(options: ClusterWatchOptions): ClusterWatch |
       configMaps: configMaps.knowledge,
     }),
     readLogs: (pod, signal) => lastWords(connection, pod, signal),
-    observe: sayTrouble,
+    observe: (event) => {
+      countLook(metrics, event);
+      sayTrouble(event);
+    },
   });
   const leadership = new Leadership({
     url: databaseUrl,
@@ -123,6 +137,16 @@ export function createClusterWatch(options: ClusterWatchOptions): ClusterWatch |
   return {
     reader: { name: settings.cluster, view: watch.view },
     report: () => readWatchHealth(watch.health(), startedAt, clock.now()),
+    measure: () => {
+      const state = {
+        leads: leadership.leading,
+        memory: watcher.memory,
+        view: watch.view,
+        // What the server says of itself is no kind of object.
+        collections: watch.health().collections.filter(({ resource }) => !aboutServer.has(resource)),
+      };
+      measureCluster(metrics, settings.cluster, state, clock.now());
+    },
     look: async () => {
       await configMaps.lookNow();
       await watcher.lookNow();

@@ -261,6 +261,26 @@ describe('the watch of a cluster', () => {
     );
   });
 
+  it('measures its own watch', async () => {
+    const { text } = await the().call('GET', '/metrics');
+    const value = (sample: string): number =>
+      Number(
+        text
+          .split('\n')
+          .find((line) => line.startsWith(`${sample} `))
+          ?.split(' ')[1],
+      );
+    expect(value('gomon_cluster_leader{cluster="harbour"}')).toBe(1);
+    expect(value('gomon_cluster_objects{resource="pods"}')).toBe(2);
+    expect(value('gomon_cluster_kinds{state="forbidden"}')).toBe(1);
+    expect(value('gomon_cluster_findings{state="firing"}')).toBe(1);
+    expect(value('gomon_cluster_watch_age_seconds{resource="pods"}')).toBeLessThan(60);
+    expect(value('gomon_cluster_evaluation_seconds_count')).toBeGreaterThan(0);
+    // What may not be read is not stale.
+    expect(text).not.toContain('gomon_cluster_watch_age_seconds{resource="ingresses.networking.k8s.io"}');
+    expect(text).not.toMatch(/resource="(?:readyz|version)"/);
+  });
+
   it('resolves it when the pod has been well for a while', async () => {
     putShop({ crashing: false });
     await seen('');
