@@ -100,7 +100,11 @@ export const detectors: readonly Detector[] = [
   { name: 'secret-rotation', needs: ['secrets'], run: detectSecretRotation },
   {
     name: 'rbac',
-    needs: ['clusterrolebindings.rbac.authorization.k8s.io', 'clusterroles.rbac.authorization.k8s.io'],
+    needs: [
+      'clusterrolebindings.rbac.authorization.k8s.io',
+      'clusterroles.rbac.authorization.k8s.io',
+      'pods',
+    ],
     baseline: true,
     run: detectRbac,
   },

@@ -198,6 +198,49 @@ describe('changes', () => {
     expect(look.resolved.toSorted()).toEqual(told);
   });
 
+  it('of who uses the default account are one alert, whatever comes and goes', () => {
+    const job = pod('job-1', {
+      spec: {
+        serviceAccountName: 'default',
+        containers: [
+          {
+            name: 'main',
+            volumeMounts: [{ name: 'token', mountPath: '/var/run/secrets/kubernetes.io/serviceaccount' }],
+          },
+        ],
+      },
+    });
+    const look = new ClusterLook([
+      node('n1'),
+      make('ClusterRole', 'view', { namespace: null, rules: [] }),
+      make('ClusterRoleBinding', 'b', {
+        namespace: null,
+        subjects: [{ kind: 'ServiceAccount', name: 'default', namespace: 'shop' }],
+        roleRef: { kind: 'ClusterRole', name: 'view' },
+      }),
+    ]);
+    const description = (): string =>
+      [...look.memory.findings.values()].find(({ key }) => key.includes('RiskyRights'))?.condition
+        .description ?? '';
+    look.pass(60);
+    expect(description()).toBe('the default ServiceAccount of shop is bound to view');
+    look.pass(60);
+    look.view.put(job);
+    expect(look.step().fire.map(({ kind }) => kind)).toEqual(['changed']);
+    expect(description()).toMatch(/, and its token is mounted by Deployment\/web$/);
+    for (let run = 0; run < 3; run += 1) {
+      look.view.remove(job);
+      look.pass(600, 30);
+      expect(description()).toMatch(/pods mounted its token within the last day$/);
+      look.view.put(job);
+      look.pass(60);
+    }
+    look.view.remove(job);
+    look.pass(90_000, 600);
+    expect(description()).toBe('the default ServiceAccount of shop is bound to view');
+    expect([look.fired, look.resolved]).toEqual([['rbac.risky P3 ClusterRoleBinding/-/b'], []]);
+  });
+
   it('of a Secret are told where somebody wants it, and so is that there were none', () => {
     const look = new ClusterLook([secret('1', { creationTimestamp: '2026-01-01T00:00:00Z' })]);
     look.step();
