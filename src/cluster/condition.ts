@@ -21,6 +21,8 @@ export function subjectOf(kind: string, object: KubeObject): Subject {
  */
 export const layers = {
   controlPlane: 0,
+  /** Of them all, where most are away. */
+  nodes: 5,
   node: 10,
   network: 15,
   storage: 20,

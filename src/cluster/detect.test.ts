@@ -554,7 +554,11 @@ describe('nodes', () => {
     [
       'half of the nodes',
       [node('n1', { ready: 'False' }), node('n2', { ready: 'Unknown' }), node('n3'), node('n4')],
-      ['node.not-ready.most P0 Node/-/n1', 'node.not-ready.most P0 Node/-/n2'],
+      [
+        'node.not-ready.grave P1 Node/-/n1',
+        'node.not-ready.grave P1 Node/-/n2',
+        'node.not-ready.most P0 Cluster/-/nodes',
+      ],
     ],
     ['the only node', [node('n1', { ready: 'False' })], ['node.not-ready.most P0 Node/-/n1']],
     [

@@ -215,6 +215,9 @@ function decide(findings: Map<string, Finding>, present: ReadonlyMap<string, Det
     const severity = dueSeverity(finding, now);
     if (finding.state === 'firing') {
       if (severity !== null && finding.severity !== null && rank(severity) < rank(finding.severity)) {
+        // One node among many weighs more only because of the others, and that is told of them all.
+        const isOneOfMany = finding.condition.layer === layers.node;
+        if (isOneOfMany && findExplainer(finding, severity, byEntity) !== null) continue;
         finding.severity = severity;
         fired.set(finding.key, 'worse');
       }
@@ -231,10 +234,15 @@ function decide(findings: Map<string, Finding>, present: ReadonlyMap<string, Det
       continue;
     }
     if (finding.state === 'suppressed') {
+      const before = findings.get(finding.suppressedBy ?? '');
       finding.state = 'pending';
       finding.suppressedBy = null;
-      finding.releasedAt = now;
-      continue;
+      // What explained it went before it was told: what cannot wait does not wait for it to recover, too.
+      const isUrgent = severity === 'P0' || finding.condition.layer <= layers.node;
+      if (!isUrgent || before?.firedAt !== null) {
+        finding.releasedAt = now;
+        continue;
+      }
     }
     if (severity === null) continue;
     const wasTold = finding.flips.length > 0;
@@ -272,7 +280,7 @@ function findExplainer(
 ): Finding | null {
   for (const group of finding.condition.explainedBy) {
     const explainers = group.map((ref) =>
-      (byEntity.get(ref) ?? []).find((other) => explains(other, finding, severity)),
+      (byEntity.get(ref) ?? []).find((other) => explains(other, finding, severity, byEntity)),
     );
     const [first] = explainers;
     if (first !== undefined && explainers.every((one) => one !== undefined)) return first;
@@ -288,32 +296,53 @@ const awayRules: ReadonlySet<RuleName> = new Set([
   'node.flapping',
 ]);
 
-function explains(other: Finding, finding: Finding, severity: Severity): boolean {
+function explains(
+  other: Finding,
+  finding: Finding,
+  severity: Severity,
+  byEntity: ReadonlyMap<EntityRef, Finding[]>,
+): boolean {
   if (other.key === finding.key) return false;
   const [near, far] = [other.condition.layer, finding.condition.layer];
   if (near === layers.apart) return false;
-  const isNode = near === layers.node;
-  const isActive =
-    other.state === 'firing' ||
-    (other.state === 'suppressed' && other.suppressedBy !== finding.key) ||
-    (isNode &&
-      other.state === 'pending' &&
-      other.absentSince === null &&
-      other.condition.rule.startsWith('node.not-ready'));
-  if (!isActive) return false;
+  const isNode = near === layers.node || near === layers.nodes;
+  if (!isActive(other, finding)) return false;
   const isSame = refOf(other.condition.subject) === refOf(finding.condition.subject);
   // Of a workload's own findings, what it fails for and that it fails, one is enough.
   const isPair =
     isSame && near !== far && other.state === 'firing' && near >= layers.pods && far >= layers.pods;
   if (near >= far && !isPair) return false;
-  const weight = other.severity ?? other.condition.stages.at(-1)?.severity ?? 'P4';
+  const weight = weightOf(other);
   // A node that is away takes its pods with it. One that is only short of something explains what it evicts.
   if (isNode) {
     const isAway = awayRules.has(other.condition.rule);
     if (!isAway && !finding.condition.reason.startsWith('Evict')) return false;
-    if (isAway && weight !== 'P4') return severity !== 'P0';
+    if (isAway && weight !== 'P4') return severity !== 'P0' || isUnderP0(other, byEntity);
   }
   return rank(weight) <= rank(severity);
+}
+
+/** Told, itself explained, or about to be told of a node: its wait is what it takes to be sure. */
+function isActive({ state, suppressedBy, absentSince, condition }: Finding, of: Finding): boolean {
+  const isNode = condition.layer === layers.node || condition.layer === layers.nodes;
+  return (
+    state === 'firing' ||
+    (state === 'suppressed' && suppressedBy !== of.key) ||
+    (isNode && state === 'pending' && absentSince === null && condition.rule.startsWith('node.not-ready'))
+  );
+}
+
+/** Only what is told as P0 itself may take a P0 with it: that most nodes are away, or the only one is. */
+function isUnderP0(node: Finding, byEntity: ReadonlyMap<EntityRef, Finding[]>): boolean {
+  if (weightOf(node) === 'P0') return true;
+  return node.condition.explainedBy
+    .flat()
+    .flatMap((ref) => byEntity.get(ref) ?? [])
+    .some((one) => isActive(one, node) && weightOf(one) === 'P0');
+}
+
+function weightOf({ severity, condition }: Finding): Severity {
+  return severity ?? condition.stages.at(-1)?.severity ?? 'P4';
 }
 
 /** What fired, grew, or changed its shape, with what stays silent under it. */

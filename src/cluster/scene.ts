@@ -194,6 +194,17 @@ export function isIgnored(object: KubeObject | undefined): boolean {
   return object?.metadata.annotations?.['gomon.io/ignore'] === 'true';
 }
 
+/** Stands for so many nodes being away that it is told as one. */
+export const mostNodes: Subject = { kind: 'Cluster', namespace: null, name: 'nodes' };
+
+/** What all of these pods would fail for: the nodes they are on; or, where no node takes them, that most are away. */
+export function underNodes(entries: readonly PodEntry[]): EntityRef[][] {
+  const refs = entries.map(({ facts }) =>
+    refOf(facts.node === null ? mostNodes : { kind: 'Node', namespace: null, name: facts.node }),
+  );
+  return refs.length === 0 ? [] : [[...new Set(refs)]];
+}
+
 /** The parts without which nothing in the cluster works, by what usual installations call them. */
 export function platformPart(object: KubeObject): 'dns' | 'ingress' | 'network' | 'control-plane' | null {
   const labels = labelsOf(object);
