@@ -1,3 +1,4 @@
+import { clusterWatching } from './cluster-watching.ts';
 import { memory } from './resident-memory.ts';
 import { measureLatency } from './notification-latency.ts';
 import type { Part } from './part.ts';
@@ -31,4 +32,5 @@ export const parts: Part[] = [
   reading,
   processes,
   soak,
+  clusterWatching,
 ];

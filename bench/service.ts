@@ -27,6 +27,8 @@ export async function startService(options: {
   databaseUrl: string;
   roles?: string;
   vendors?: Vendors;
+  /** Watched; none by default. */
+  cluster?: { token: string };
   /** As in gomon.yaml. */
   settings?: Record<string, unknown>;
   /** Write a CPU profile here at its end. */
@@ -59,7 +61,9 @@ export async function startService(options: {
         DATABASE_URL: options.databaseUrl,
         GOMON_PORT: '0',
         GOMON_ADMIN_TOKEN: token,
-        GOMON_KUBERNETES: 'off',
+        ...(options.cluster === undefined
+          ? { GOMON_KUBERNETES: 'off' }
+          : { GOMON_KUBERNETES: 'url', GOMON_KUBERNETES_TOKEN: options.cluster.token }),
         ...(vendors === undefined
           ? {}
           : {

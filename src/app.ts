@@ -655,6 +655,7 @@ export async function startApp(options: AppOptions): Promise<App> {
           clock,
           health,
           log,
+          metrics,
         })
       : null;
     if (cluster !== null) {
@@ -663,6 +664,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     }
 
     metrics.onScrape(async () => {
+      cluster?.measure();
       metrics.databaseUp.set((await checkDatabase()).state === 'away' ? 0 : 1);
       metrics.intakeQueue.set(intake.queuedAlerts);
       metrics.spoolWaiting.set(spool?.count ?? 0);

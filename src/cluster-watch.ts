@@ -3,6 +3,7 @@ import type { Intake } from './alerts/intake.ts';
 import type { SourceRules } from './alerts/source-rules.ts';
 import type { AlertSignal } from './alerts/source.ts';
 import type { ClusterView } from './cluster/cluster-view.ts';
+import { type ConfigMapReader, ConfigMapWatch } from './cluster/config-map-watch.ts';
 import { activeRules } from './cluster/rules.ts';
 import { noProbes } from './cluster/scene.ts';
 import { ClusterWatcher, type WatcherEvent } from './cluster/watcher.ts';
@@ -12,15 +13,19 @@ import { databaseTrouble } from './db/errors.ts';
 import { Leadership } from './db/leadership.ts';
 import { locks } from './db/locks.ts';
 import type { Db } from './db/pool.ts';
+import { readyzType, versionType } from './integrations/kubernetes/api-health.ts';
 import { KubernetesConnection } from './integrations/kubernetes/connection.ts';
 import { chooseCluster } from './integrations/kubernetes/credentials.ts';
 import { IngressCertificates } from './integrations/kubernetes/ingress-certificates.ts';
 import { createKubernetesWatch, type WatchEvent } from './integrations/kubernetes/kubernetes-watch.ts';
 import { readLastLogLines } from './integrations/kubernetes/last-log-lines.ts';
+import { readConfigMapHashes } from './integrations/kubernetes/secret-free-reads.ts';
 import { readWatchHealth, type WatchReport } from './integrations/kubernetes/watch-report.ts';
 import type { Clock } from './lib/clock.ts';
 import type { Health } from './observability/health.ts';
 import type { Log } from './observability/log.ts';
+import type { Metrics } from './observability/metrics.ts';
+import { countLook, measureCluster } from './cluster/measure.ts';
 
 /** Part of the composition root: what `app.ts` would hold of the cluster. */
 
@@ -34,6 +39,7 @@ export type ClusterWatchOptions = {
   clock: Clock;
   health: Health;
   log: Log;
+  metrics: Metrics;
 };
 
 export type ClusterWatch = {
@@ -41,12 +47,16 @@ export type ClusterWatch = {
   reader: { name: string; view: ClusterView };
   /** What people find under `kubernetes` in `/readyz`. */
   report(): WatchReport;
+  /** Sets what is read at each scrape. */
+  measure(): void;
   /** Looks now, where this process is the one that watches. */
   look(): Promise<void>;
   /** Waits for nothing; the database has to be there. */
   start(): void;
   stop(): Promise<void>;
 };
+
+const aboutServer = new Set([readyzType.resource, versionType.resource]);
 
 /** What goes wrong at every look is said so often. */
 const repeatTroubleMs = 60_000;
@@ -57,7 +67,7 @@ const repeatTroubleMs = 60_000;
  * @throws where the settings name a cluster that cannot be one
  */
 export function createClusterWatch(options: ClusterWatchOptions): ClusterWatch | null {
-  const { config, db, databaseUrl, clock, health, log } = options;
+  const { config, db, databaseUrl, clock, health, log, metrics } = options;
   const settings = config.settings.kubernetes;
   const chosen = chooseCluster(clusterChoiceOf(config));
   health.register('kubernetes', chosen.is === 'chosen');
@@ -67,40 +77,80 @@ export function createClusterWatch(options: ClusterWatchOptions): ClusterWatch |
   }
   if (chosen.is === 'wrong') throw new Error(`The Kubernetes cluster cannot be watched: ${chosen.reason}`);
 
+  const rules = activeRules(settings.rules);
   let startedAt = clock.now();
   const connection = new KubernetesConnection(chosen.source, clock);
   const watch = createKubernetesWatch({
     connection,
     namespaces: settings.namespaces,
     clock,
-    observe: (event) => sayWatchEvent(log, event),
+    observe: (event) => {
+      if (event.kind === 'trouble') metrics.clusterWatchFailures.inc({ resource: event.resource });
+      sayWatchEvent(log, event);
+    },
   });
   const certificates = new IngressCertificates({ connection, view: watch.view });
+  const sayTrouble = watcherTroubles(log, clock);
+  const configMaps = new ConfigMapWatch({
+    db,
+    view: watch.view,
+    cluster: settings.cluster,
+    rules,
+    clock,
+    read: (of, signal) => readConfigMap(connection, of, signal),
+    ignore: settings.configMaps.ignore,
+    ignoreManagers: settings.configMaps.ignoreManagers,
+    onTrouble: (what, error) => sayTrouble({ kind: 'trouble', what, error }),
+  });
   const watcher = new ClusterWatcher({
     db,
     view: watch.view,
     cluster: settings.cluster,
-    rules: activeRules(settings.rules),
+    rules,
     clock,
-    onChange: (listener) => watch.onChange(listener),
+    onChange: (listener) => {
+      const stops = [watch.onChange(listener), configMaps.onChange(listener)];
+      return () => stops.forEach((stop) => stop());
+    },
     submit: (signals) => submit(options, signals),
-    probes: () => ({ ...noProbes, ...watch.probes(), certificates: certificates.facts() }),
+    probes: () => ({
+      ...noProbes,
+      ...watch.probes(),
+      certificates: certificates.facts(),
+      configMaps: configMaps.knowledge,
+    }),
     readLogs: (pod, signal) => lastWords(connection, pod, signal),
-    observe: watcherTroubles(log, clock),
+    observe: (event) => {
+      countLook(metrics, event);
+      sayTrouble(event);
+    },
   });
   const leadership = new Leadership({
     url: databaseUrl,
     lock: locks.clusterWatcher,
     lead: async (signal) => {
       log.info({ cluster: settings.cluster }, 'this process watches the cluster now');
-      await watcher.lead(signal);
+      await Promise.all([watcher.lead(signal), configMaps.lead(signal)]);
     },
     onError: (error) => warn(log, error, 'the cluster could not be watched and is tried again'),
   });
   return {
     reader: { name: settings.cluster, view: watch.view },
     report: () => readWatchHealth(watch.health(), startedAt, clock.now()),
-    look: () => watcher.lookNow(),
+    measure: () => {
+      const state = {
+        leads: leadership.leading,
+        memory: watcher.memory,
+        view: watch.view,
+        // What the server says of itself is no kind of object.
+        collections: watch.health().collections.filter(({ resource }) => !aboutServer.has(resource)),
+      };
+      measureCluster(metrics, settings.cluster, state, clock.now());
+    },
+    look: async () => {
+      await configMaps.lookNow();
+      await watcher.lookNow();
+    },
     start: () => {
       startedAt = clock.now();
       watch.start();
@@ -148,6 +198,18 @@ async function lastWords(
     if (!found.ok && found.reason !== 'none') return null;
   }
   return null;
+}
+
+/** What may be kept of a ConfigMap, or why nothing is known of it. */
+async function readConfigMap(
+  connection: KubernetesConnection,
+  of: { namespace: string; name: string },
+  signal: AbortSignal,
+): ReturnType<ConfigMapReader> {
+  const read = await readConfigMapHashes(connection, of, signal);
+  if (read.ok) return read;
+  if (read.kind === 'absent') return { ok: false, reason: 'gone' };
+  return { ok: false, reason: read.kind === 'forbidden' ? 'forbidden' : 'trouble' };
 }
 
 function sayWatchEvent(log: Log, event: WatchEvent): void {

@@ -11,6 +11,7 @@ import { loadConfig } from '../src/config/load.ts';
 import { secretPlaces } from '../src/config/secrets.ts';
 import { Settings } from '../src/config/settings.ts';
 import { defaultSourceRules, severityOfWord } from '../src/alerts/source-rules.ts';
+import { type Right, usedRights } from '../src/integrations/kubernetes/permissions.ts';
 
 /** What `deploy/` and the Dockerfile say of each other and of the service, without a cluster. */
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -204,6 +205,41 @@ describe('deploy/kustomize', () => {
       const bound = all.some(({ roleRef }) => roleRef?.kind === kind && roleRef.name === metadata.name);
       expect(bound, metadata.name).toBe(true);
     }
+  });
+
+  it('grants all that is used, but Secrets', () => {
+    const objects = [...base, ...objectsOf('default')];
+    const rulesFor = (namespace: string | null): Manifest[] =>
+      objects
+        .filter(({ kind, metadata }) =>
+          namespace === null
+            ? kind === 'ClusterRoleBinding'
+            : kind === 'RoleBinding' && metadata.namespace === namespace,
+        )
+        .flatMap(({ roleRef, metadata }) =>
+          objects
+            .filter(
+              ({ kind, metadata: of }) =>
+                kind === roleRef.kind &&
+                of.name === roleRef.name &&
+                (kind === 'ClusterRole' || of.namespace === metadata.namespace),
+            )
+            .flatMap(({ rules }) => rules as Manifest[]),
+        );
+    const isGranted = (right: Right): boolean => {
+      const [plural = '', ...group] = right.resource.split('.');
+      const resource = right.subresource === undefined ? plural : `${plural}/${right.subresource}`;
+      return rulesFor(right.namespace).some((rule) =>
+        right.path === undefined
+          ? rule.verbs.includes(right.verb) &&
+            rule.apiGroups?.includes(group.join('.')) === true &&
+            rule.resources.includes(resource) &&
+            (rule.resourceNames === undefined || rule.resourceNames.includes(right.name))
+          : rule.nonResourceURLs?.includes(right.path) === true,
+      );
+    };
+    const missing = usedRights(Settings.parse({}).kubernetes.namespaces).filter((right) => !isGranted(right));
+    expect(new Set(missing.map(({ resource }) => resource))).toEqual(new Set(['secrets']));
   });
 
   it('may read, and neither write nor read Secrets', () => {

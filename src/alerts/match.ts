@@ -30,7 +30,8 @@ function fits(value: string, patterns: string[] | undefined): boolean {
   return patterns === undefined || patterns.some((pattern) => wildcardFits(value, pattern));
 }
 
-function wildcardFits(value: string, pattern: string): boolean {
+/** Whether a text fits a pattern in which `*` stands for any text. */
+export function wildcardFits(value: string, pattern: string): boolean {
   if (!pattern.includes('*')) return value === pattern;
   const [head = '', ...rest] = pattern.split('*');
   const tail = rest.pop() ?? '';

@@ -21,6 +21,8 @@ export function subjectOf(kind: string, object: KubeObject): Subject {
  */
 export const layers = {
   controlPlane: 0,
+  /** Of them all, where most are away. */
+  nodes: 5,
   node: 10,
   network: 15,
   storage: 20,
@@ -60,6 +62,8 @@ export type Condition = {
   layer: Layer;
   /** Explained when all entities of one of these groups are broken. */
   explainedBy: EntityRef[][];
+  /** Of what happens again and again: another one is told as a change of the alert. */
+  version: string | null;
 };
 
 /** Identity within a cluster. */
@@ -85,6 +89,7 @@ export function condition(
       nodes: [],
       layer: layers.apart,
       explainedBy: [],
+      version: null,
       ...parts,
     },
   ];

@@ -179,10 +179,17 @@ describe('a bad day', () => {
     expect(look.fired).toHaveLength(1);
   });
 
-  it('half of the nodes lost are P0', () => {
+  it.each([3, 4, 6])('%i of six nodes lost are one alert, and one end', (lost) => {
     const { look, model, pass } = start(16);
-    for (const name of [...model.nodes.keys()].slice(0, 3)) model.silence(name);
+    const names = [...model.nodes.keys()].slice(0, lost);
+    for (const name of names) model.silence(name);
     pass(100);
-    expect(look.fired.filter((one) => one.startsWith('node.not-ready.most P0'))).toHaveLength(3);
+    expect(look.fired).toEqual(['node.not-ready.most P0 Cluster/-/nodes']);
+    pass(900);
+    expect(look.fired).toHaveLength(1);
+    for (const name of names) model.restore(name);
+    pass(600);
+    expect([look.fired, look.resolved]).toEqual([look.resolved, look.fired]);
+    expect(look.fired).toHaveLength(1);
   });
 });

@@ -554,7 +554,11 @@ describe('nodes', () => {
     [
       'half of the nodes',
       [node('n1', { ready: 'False' }), node('n2', { ready: 'Unknown' }), node('n3'), node('n4')],
-      ['node.not-ready.most P0 Node/-/n1', 'node.not-ready.most P0 Node/-/n2'],
+      [
+        'node.not-ready.grave P1 Node/-/n1',
+        'node.not-ready.grave P1 Node/-/n2',
+        'node.not-ready.most P0 Cluster/-/nodes',
+      ],
     ],
     ['the only node', [node('n1', { ready: 'False' })], ['node.not-ready.most P0 Node/-/n1']],
     [
@@ -1260,6 +1264,24 @@ describe('rights', () => {
       roleRef: { kind: 'ClusterRole', name: role },
     });
   const role = (name: string, rules: unknown[]) => make('ClusterRole', name, { namespace: null, rules });
+  const defaultOf = (namespace: string) => ({ kind: 'ServiceAccount', name: 'default', namespace });
+  /** As admission leaves a pod whose account mounts its token. */
+  const withToken = (
+    token: Record<string, string> = {},
+    mountPath = '/var/run/secrets/kubernetes.io/serviceaccount',
+  ) => ({
+    spec: {
+      serviceAccountName: 'default',
+      containers: [{ name: 'main', volumeMounts: [{ name: 'kube-api-access-x', mountPath }] }],
+      volumes: [
+        {
+          name: 'kube-api-access-x',
+          projected: { sources: [{ serviceAccountToken: { path: 'token', ...token } }] },
+        },
+      ],
+    },
+  });
+  const ownAccount = { spec: { ...withToken().spec, serviceAccountName: 'web' } };
   run([
     [
       'masters and defaults',
@@ -1285,6 +1307,64 @@ describe('rights', () => {
       'missing role',
       [binding('b', { kind: 'User', name: 'joe' }, 'gone')],
       ['rbac.missing-role P3 ClusterRoleBinding/-/b'],
+    ],
+    [
+      'the default account, bound and not used',
+      [role('view', []), binding('b', defaultOf('shop'), 'view'), pod('web-1', ownAccount)],
+      ['rbac.risky P3 ClusterRoleBinding/-/b'],
+    ],
+    [
+      'the default account, bound and used by pods',
+      [role('view', []), binding('b', defaultOf('shop'), 'view'), pod('web-1', withToken())],
+      ['rbac.default-account P3 ClusterRoleBinding/-/b'],
+    ],
+    [
+      'the default account, bound in its namespace by a Role',
+      [
+        make('Role', 'reader', { rules: [{ verbs: ['get'], resources: ['pods'] }] }),
+        make('RoleBinding', 'b', {
+          subjects: [{ kind: 'ServiceAccount', name: 'default' }],
+          roleRef: { kind: 'Role', name: 'reader' },
+        }),
+        pod('web-1', withToken()),
+      ],
+      ['rbac.default-account P3 RoleBinding/shop/b'],
+    ],
+    [
+      'the default account of another namespace',
+      [role('view', []), binding('b', defaultOf('other'), 'view'), pod('web-1', withToken())],
+      ['rbac.risky P3 ClusterRoleBinding/-/b'],
+    ],
+    [
+      'the default account, bound, where no pod mounts the token, or it is for somebody else',
+      [
+        role('view', []),
+        binding('b', defaultOf('shop'), 'view'),
+        pod('web-1', { spec: { automountServiceAccountToken: false } }),
+        pod('web-2', withToken({ audience: 'vault' }, '/var/run/vault')),
+        pod('web-3', { ...withToken(), status: { phase: 'Succeeded' } }),
+      ],
+      ['rbac.risky P3 ClusterRoleBinding/-/b'],
+    ],
+    [
+      'the default account that is cluster-admin, and used',
+      [role('cluster-admin', []), binding('b', defaultOf('shop')), pod('web-1', withToken())],
+      ['rbac.grave P2 ClusterRoleBinding/-/b'],
+    ],
+    ['pods that hold the token of an account without rights', [pod('web-1', withToken())], []],
+    [
+      'what Kubernetes itself binds',
+      [
+        role('system:discovery', []),
+        make('ClusterRoleBinding', 'system:discovery', {
+          namespace: null,
+          metadata: { labels: { 'kubernetes.io/bootstrapping': 'rbac-defaults' } },
+          subjects: [defaultOf('shop')],
+          roleRef: { kind: 'ClusterRole', name: 'system:discovery' },
+        }),
+        pod('web-1', withToken()),
+      ],
+      [],
     ],
     [
       'everything',

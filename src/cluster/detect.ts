@@ -42,6 +42,8 @@ export type Detector = {
   needs: readonly Resource[];
   /** All it finds at the first start goes into the digest, however new. */
   baseline?: boolean;
+  /** Where what it needs beside objects may not be there yet: until then as if they were not fresh. */
+  isReady?: (scene: Scene) => boolean;
   run: (scene: Scene) => Condition[];
 };
 
@@ -89,11 +91,20 @@ export const detectors: readonly Detector[] = [
     run: detectUsage,
   },
   { name: 'capacity', needs: ['nodes', 'pods'], run: detectCapacity },
-  { name: 'config-changes', needs: ['configmaps'], run: detectConfigChanges },
+  {
+    name: 'config-changes',
+    needs: ['configmaps'],
+    isReady: ({ probes }) => probes.configMaps?.isReady ?? true,
+    run: detectConfigChanges,
+  },
   { name: 'secret-rotation', needs: ['secrets'], run: detectSecretRotation },
   {
     name: 'rbac',
-    needs: ['clusterrolebindings.rbac.authorization.k8s.io', 'clusterroles.rbac.authorization.k8s.io'],
+    needs: [
+      'clusterrolebindings.rbac.authorization.k8s.io',
+      'clusterroles.rbac.authorization.k8s.io',
+      'pods',
+    ],
     baseline: true,
     run: detectRbac,
   },
@@ -143,6 +154,7 @@ export function detect(
       evaluated.add(detector.name);
       continue;
     }
+    if (detector.isReady?.(scene) === false) continue;
     try {
       const found = detector.run(scene);
       for (const one of found) conditions.push({ ...weighed(scene, one), detector: detector.name });

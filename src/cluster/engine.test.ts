@@ -10,6 +10,7 @@ import {
   event,
   make,
   node,
+  owner,
   pod,
   replicaSet,
   unready,
@@ -171,6 +172,125 @@ describe('one alert per cause (G12, G13)', () => {
     look.pass(40);
     expect(look.fired.slice(1)).toEqual([fired]);
     expect(look.resolved).toEqual(['node.not-ready.grave P1 Node/-/n1']);
+  });
+
+  describe('where most nodes are away', () => {
+    const names = Array.from({ length: 50 }, (_, i) => `n${String(i).padStart(2, '0')}`);
+    const most = 'node.not-ready.most P0 Cluster/-/nodes';
+    const away = (name: string, since: number) => node(name, { ready: 'Unknown', since });
+
+    it('is one alert that lists them, not one for each', () => {
+      const look = new ClusterLook([
+        ...names.map((name, i) => (i < 30 ? away(name, 0) : node(name))),
+        replicaSet('web-abc12', 'web'),
+        deployment('web', { replicas: 2, available: 0, unavailableFor: 0 }),
+        ...['n01', 'n02'].map((name, i) =>
+          pod(`web-${i}`, { node: name, status: { conditions: unready(0, 'NodeLost') } }),
+        ),
+      ]);
+      look.pass(900);
+      expect(look.fired).toEqual([most]);
+      const finding = [...look.memory.findings.values()].find(({ state }) => state === 'firing');
+      expect(finding?.condition.title).toBe('30 of 50 nodes are not ready');
+      expect(finding?.condition.description).toContain('Not ready: n00, n01');
+      expect(finding?.condition.description).toContain('n19 and 10 more');
+      expect(finding?.condition.description).toContain('2 watched pods run there.');
+      for (const name of names) look.view.put(node(name));
+      look.view.put(deployment('web', { replicas: 2 }));
+      for (const i of [0, 1]) look.view.put(pod(`web-${i}`));
+      look.pass(300);
+      expect([look.fired, look.resolved]).toEqual([[most], [most]]);
+    });
+
+    it('goes with what fails in the same moment, DNS too', () => {
+      const dns = { labels: { 'k8s-app': 'kube-dns' } };
+      const look = new ClusterLook([
+        ...['n1', 'n2', 'n3'].map((name) => away(name, 0)),
+        node('n4'),
+        make('ReplicaSet', 'coredns-1', {
+          namespace: 'kube-system',
+          metadata: { ...owner('Deployment', 'coredns') },
+        }),
+        deployment('coredns', {
+          namespace: 'kube-system',
+          metadata: dns,
+          replicas: 1,
+          available: 0,
+          unavailableFor: 0,
+        }),
+        pod('coredns-1-a', {
+          namespace: 'kube-system',
+          metadata: { ...dns, ...owner('ReplicaSet', 'coredns-1') },
+          node: 'n1',
+          status: { conditions: unready(0, 'NodeLost') },
+        }),
+        // Its node is away, and no other takes what stands in for it.
+        replicaSet('web-abc12', 'web'),
+        deployment('web', { replicas: 1, available: 0, unavailableFor: 0 }),
+        pod('web-1', { node: 'n2', status: { conditions: unready(0, 'NodeLost') } }),
+        pod('web-2', {
+          spec: { nodeName: undefined },
+          status: {
+            phase: 'Pending',
+            conditions: [
+              {
+                type: 'PodScheduled',
+                status: 'False',
+                reason: 'Unschedulable',
+                lastTransitionTime: ago(0),
+              },
+            ],
+            containerStatuses: [],
+          },
+        }),
+      ]);
+      look.pass(900, 5);
+      expect(look.fired).toEqual([most]);
+    });
+
+    it('follows single nodes that were told before, and leaves those that remain', () => {
+      const look = new ClusterLook(['n1', 'n2', 'n3', 'n4', 'n5'].map((name) => node(name)));
+      const since = () => (clusterNow.getTime() - look.now.getTime()) / 1_000;
+      look.view.put(away('n1', since()));
+      look.pass(60);
+      const [one = ''] = look.fired;
+      expect(look.fired).toEqual(['node.not-ready P2 Node/-/n1']);
+      look.view.put(away('n2', since()));
+      look.view.put(away('n3', since()));
+      look.pass(60);
+      expect(look.fired).toEqual([one, most]);
+      look.view.put(node('n2'));
+      look.view.put(node('n3'));
+      look.pass(90);
+      expect([look.fired.length, look.resolved]).toEqual([2, [most]]);
+      look.view.put(node('n1'));
+      look.pass(90);
+      expect([look.fired.length, look.resolved]).toEqual([2, [most, one]]);
+    });
+
+    it('does not make a single node wait when so many were away for a moment only', () => {
+      const look = new ClusterLook([away('n1', 0), away('n2', 0), node('n3'), node('n4')]);
+      look.pass(25, 5);
+      look.view.put(node('n2'));
+      look.pass(25, 5);
+      expect(look.fired).toEqual(['node.not-ready P2 Node/-/n1']);
+    });
+
+    it('is not so because many join, or are in maintenance', () => {
+      const joining = { creationTimestamp: ago(20) };
+      const look = new ClusterLook([
+        ...['n1', 'n2', 'n3', 'n4', 'n5'].map((name) => node(name)),
+        ...['n6', 'n7', 'n8', 'n9'].map((name) =>
+          node(name, { ready: 'False', since: 18, metadata: joining }),
+        ),
+        ...['m1', 'm2', 'm3'].map((name) =>
+          node(name, { ready: 'Unknown', since: 0, spec: { unschedulable: true } }),
+        ),
+      ]);
+      look.view.put(away('n1', 0));
+      look.pass(60);
+      expect(look.fired.filter((one) => !one.includes('P4'))).toEqual(['node.not-ready P2 Node/-/n1']);
+    });
   });
 
   it('does not tell a workload once for its pods and once for itself', () => {
@@ -352,6 +472,7 @@ describe('whatever happens', () => {
     nodes: [],
     layer: 40,
     explainedBy: [],
+    version: null,
   });
   const moment = fc.record({
     seconds: fc.integer({ min: 1, max: 90 }),

@@ -217,6 +217,9 @@ function decide(findings: Map<string, Finding>, present: ReadonlyMap<string, Det
     const severity = dueSeverity(finding, now);
     if (finding.state === 'firing') {
       if (severity !== null && finding.severity !== null && rank(severity) < rank(finding.severity)) {
+        // One node among many weighs more only because of the others, and that is told of them all.
+        const isOneOfMany = finding.condition.layer === layers.node;
+        if (isOneOfMany && findExplainer(finding, severity, byEntity, now) !== null) continue;
         finding.severity = severity;
         fired.set(finding.key, 'worse');
       }
@@ -233,10 +236,15 @@ function decide(findings: Map<string, Finding>, present: ReadonlyMap<string, Det
       continue;
     }
     if (finding.state === 'suppressed') {
+      const before = findings.get(finding.suppressedBy ?? '');
       finding.state = 'pending';
       finding.suppressedBy = null;
-      finding.releasedAt = now;
-      continue;
+      // What explained it went before it was told: what cannot wait does not wait for it to recover, too.
+      const isUrgent = severity === 'P0' || finding.condition.layer <= layers.node;
+      if (!isUrgent || before?.firedAt !== null) {
+        finding.releasedAt = now;
+        continue;
+      }
     }
     if (severity === null) continue;
     const wasTold = finding.flips.length > 0;
@@ -277,7 +285,7 @@ function findExplainer(
 ): Finding | null {
   for (const group of finding.condition.explainedBy) {
     const explainers = group.map((ref) =>
-      (byEntity.get(ref) ?? []).find((other) => explains(other, finding, severity, now)),
+      (byEntity.get(ref) ?? []).find((other) => explains(other, finding, severity, { byEntity, now })),
     );
     const [first] = explainers;
     if (first !== undefined && explainers.every((one) => one !== undefined)) return first;
@@ -293,20 +301,15 @@ const awayRules: ReadonlySet<RuleName> = new Set([
   'node.flapping',
 ]);
 
-function explains(other: Finding, finding: Finding, severity: Severity, now: Date): boolean {
+type Surroundings = { byEntity: ReadonlyMap<EntityRef, Finding[]>; now: Date };
+
+function explains(other: Finding, finding: Finding, severity: Severity, around: Surroundings): boolean {
   if (other.key === finding.key) return false;
   const [near, far] = [other.condition.layer, finding.condition.layer];
   if (near === layers.apart) return false;
-  const isNode = near === layers.node;
-  const isActive =
-    other.state === 'firing' ||
-    (other.state === 'suppressed' && other.suppressedBy !== finding.key) ||
-    (other.state === 'pending' &&
-      other.absentSince === null &&
-      (isNode
-        ? other.condition.rule.startsWith('node.not-ready')
-        : rank(severity) > rank('P1') && near < far && isToldSoon(other, now)));
-  if (!isActive) return false;
+  const isNode = near === layers.node || near === layers.nodes;
+  const isAwaited = rank(severity) > rank('P1') && near < far && isToldSoon(other, around.now);
+  if (!isActive(other, finding) && !isAwaited) return false;
   const isSame = refOf(other.condition.subject) === refOf(finding.condition.subject);
   // Of a workload's own findings, what it fails for and that it fails, one is enough. What its pods fail for can be
   // two things.
@@ -317,19 +320,44 @@ function explains(other: Finding, finding: Finding, severity: Severity, now: Dat
     far >= layers.pods &&
     (near !== far || near === layers.workload);
   if (near >= far && !isPair) return false;
-  const weight = other.severity ?? other.condition.stages.at(-1)?.severity ?? 'P4';
+  const weight = weightOf(other);
   // A node that is away takes its pods with it. One that is only short of something explains what it evicts.
   if (isNode) {
     const isAway = awayRules.has(other.condition.rule);
     if (!isAway && !finding.condition.reason.startsWith('Evict')) return false;
-    if (isAway && weight !== 'P4') return severity !== 'P0';
+    if (isAway && weight !== 'P4') return severity !== 'P0' || isUnderP0(other, around.byEntity);
   }
   return rank(weight) <= rank(severity);
 }
 
-function isToldSoon({ since, condition: { stages } }: Finding, now: Date): boolean {
-  const waitMs = (stages[0]?.afterSeconds ?? 0) * 1_000;
+/** Told, itself explained, or about to be told of a node: its wait is what it takes to be sure. */
+function isActive({ state, suppressedBy, absentSince, condition }: Finding, of: Finding): boolean {
+  const isNode = condition.layer === layers.node || condition.layer === layers.nodes;
+  return (
+    state === 'firing' ||
+    (state === 'suppressed' && suppressedBy !== of.key) ||
+    (isNode && state === 'pending' && absentSince === null && condition.rule.startsWith('node.not-ready'))
+  );
+}
+
+/** Of a node only that it is away: what else may be wrong with it is not sure before its wait is over. */
+function isToldSoon({ state, absentSince, since, condition }: Finding, now: Date): boolean {
+  if (state !== 'pending' || absentSince !== null || condition.layer === layers.node) return false;
+  const waitMs = (condition.stages[0]?.afterSeconds ?? 0) * 1_000;
   return since.getTime() + waitMs - now.getTime() <= awaitCauseMs;
+}
+
+/** Only what is told as P0 itself may take a P0 with it: that most nodes are away, or the only one is. */
+function isUnderP0(node: Finding, byEntity: ReadonlyMap<EntityRef, Finding[]>): boolean {
+  if (weightOf(node) === 'P0') return true;
+  return node.condition.explainedBy
+    .flat()
+    .flatMap((ref) => byEntity.get(ref) ?? [])
+    .some((one) => isActive(one, node) && weightOf(one) === 'P0');
+}
+
+function weightOf({ severity, condition }: Finding): Severity {
+  return severity ?? condition.stages.at(-1)?.severity ?? 'P4';
 }
 
 /** What fired, grew, or changed its shape, with what stays silent under it. */
@@ -379,6 +407,7 @@ function shapeOf(finding: Finding, secondaries: readonly Finding[]): string {
       .map(({ key }) => key)
       .toSorted()
       .slice(0, 50),
+    ...(finding.condition.version === null ? [] : [finding.condition.version]),
   ]);
 }
 
@@ -416,6 +445,7 @@ function digestCondition(
     nodes: [],
     layer: layers.apart,
     explainedBy: [],
+    version: null,
   };
 }
 

@@ -97,7 +97,14 @@ function isChanged(before: Finding | undefined, after: Finding): boolean {
 }
 
 function essence({ condition, ...finding }: Finding): string {
-  return JSON.stringify([finding, condition.rule, condition.stages, condition.pods, condition.explainedBy]);
+  return JSON.stringify([
+    finding,
+    condition.rule,
+    condition.stages,
+    condition.pods,
+    condition.explainedBy,
+    condition.version,
+  ]);
 }
 
 function readFinding(stored: unknown): Finding {
@@ -115,6 +122,8 @@ function readFinding(stored: unknown): Finding {
     flips: finding.flips.map((at) => new Date(at)),
     condition: {
       ...finding.condition,
+      // What a version before this one kept has none.
+      version: finding.condition.version ?? null,
       since: date(finding.condition.since),
       onset: date(finding.condition.onset),
     },

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { type ConfigRecord, hashesOf, noteRead } from './config-maps.ts';
+import { noProbes } from './scene.ts';
 import { ClusterLook } from '../../test/support/cluster-look.ts';
 import { deployment, make, node, pod, replicaSet } from '../../test/support/cluster-objects.ts';
 
@@ -140,6 +142,103 @@ describe('changes', () => {
     ];
     expect(look.fired).toEqual(told);
     expect(look.resolved.toSorted()).toEqual(told);
+  });
+
+  it('of a ConfigMap that may be read name the keys, and follow what is in it only', () => {
+    const look = new ClusterLook([config('1'), config('1', 'coredns', 'kube-system')]);
+    const records = new Map<string, ConfigRecord>();
+    let isReady = true;
+    look.probes = {
+      ...noProbes,
+      configMaps: {
+        get isReady() {
+          return isReady;
+        },
+        of: (namespace, name) => records.get(`${namespace}/${name}`) ?? 'unread',
+      },
+    };
+    const read = (namespace: string, name: string, data: Record<string, string>): void => {
+      const key = `${namespace}/${name}`;
+      const given = { uid: name, version: '1', hashes: hashesOf(data, {}), writer: null };
+      const context = { now: look.now, withinMs: 900_000, isIgnoredWriter: () => false };
+      records.set(key, noteRead(records.get(key), { namespace, name }, given, context));
+    };
+    const description = (): string =>
+      [...look.memory.findings.values()].find(({ key }) => key.includes('settings'))?.condition.description ??
+      '';
+    read('shop', 'settings', { a: 'hunter1', b: '2' });
+    read('kube-system', 'coredns', { Corefile: '1' });
+    look.pass(60);
+    // Another version, and the same in it.
+    look.view.put(config('2'));
+    look.pass(60);
+    expect(look.fired).toEqual([]);
+    read('shop', 'settings', { a: 'hunter2', b: '2', c: '3' });
+    read('kube-system', 'coredns', { Corefile: '2' });
+    look.pass(60);
+    const told = [
+      'config.changed P4 ConfigMap/shop/settings',
+      'config.changed.platform P3 ConfigMap/kube-system/coredns',
+    ];
+    expect(look.fired).toEqual(told);
+    expect(description()).toMatch(/^Changed: a\nAdded: c\nHash of all of it now: [0-9a-f]{12}$/);
+    // One more change is a change of the same alert.
+    look.pass(60);
+    read('shop', 'settings', { a: 'hunter2', b: '3', c: '3' });
+    const [again] = look.step().fire;
+    expect([again?.kind, again?.finding.since]).toEqual(['changed', new Date('2026-11-20T12:02:00Z')]);
+    expect(description()).toMatch(/^Changed: a, b\nAdded: c\nIt changed 2 times/);
+    // Before the records are there after a start, nothing is judged.
+    isReady = false;
+    records.clear();
+    look.pass(300);
+    expect(look.resolved).toEqual([]);
+    isReady = true;
+    look.pass(120);
+    expect(look.resolved.toSorted()).toEqual(told);
+  });
+
+  it('of who uses the default account are one alert, whatever comes and goes', () => {
+    const job = pod('job-1', {
+      spec: {
+        serviceAccountName: 'default',
+        containers: [
+          {
+            name: 'main',
+            volumeMounts: [{ name: 'token', mountPath: '/var/run/secrets/kubernetes.io/serviceaccount' }],
+          },
+        ],
+      },
+    });
+    const look = new ClusterLook([
+      node('n1'),
+      make('ClusterRole', 'view', { namespace: null, rules: [] }),
+      make('ClusterRoleBinding', 'b', {
+        namespace: null,
+        subjects: [{ kind: 'ServiceAccount', name: 'default', namespace: 'shop' }],
+        roleRef: { kind: 'ClusterRole', name: 'view' },
+      }),
+    ]);
+    const description = (): string =>
+      [...look.memory.findings.values()].find(({ key }) => key.includes('RiskyRights'))?.condition
+        .description ?? '';
+    look.pass(60);
+    expect(description()).toBe('the default ServiceAccount of shop is bound to view');
+    look.pass(60);
+    look.view.put(job);
+    expect(look.step().fire.map(({ kind }) => kind)).toEqual(['changed']);
+    expect(description()).toMatch(/, and its token is mounted by Deployment\/web$/);
+    for (let run = 0; run < 3; run += 1) {
+      look.view.remove(job);
+      look.pass(600, 30);
+      expect(description()).toMatch(/pods mounted its token within the last day$/);
+      look.view.put(job);
+      look.pass(60);
+    }
+    look.view.remove(job);
+    look.pass(90_000, 600);
+    expect(description()).toBe('the default ServiceAccount of shop is bound to view');
+    expect([look.fired, look.resolved]).toEqual([['rbac.risky P3 ClusterRoleBinding/-/b'], []]);
   });
 
   it('of a Secret are told where somebody wants it, and so is that there were none', () => {

@@ -197,6 +197,10 @@ export const defaultRules = {
     days: 90,
   }),
   'rbac.risky': rule('rights that are wider than they should be', [[0, 'P3']]),
+  'rbac.default-account': rule(
+    'rights of the default ServiceAccount of a namespace, whose token pods there mount',
+    [[0, 'P3']],
+  ),
   'rbac.grave': rule('anonymous users or a default account with wide rights', [[0, 'P2']]),
   'rbac.missing-role': rule('a binding to a role that does not exist', [[600, 'P3']]),
   'watcher.stale': rule('the watcher does not hear from the cluster', [[60, 'P2']]),

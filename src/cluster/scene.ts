@@ -1,4 +1,5 @@
 import type { ClusterView, KubeObject } from './cluster-view.ts';
+import type { ConfigMapKnowledge } from './config-map-watch.ts';
 import { type EntityRef, refOf, type Subject } from './condition.ts';
 import { fields, labelsOf, list, number, statusCondition, text, time } from './fields.ts';
 import type { History } from './history.ts';
@@ -23,9 +24,17 @@ export type Probes = {
   serverVersion: string | null;
   /** Certificates as TLS handshakes showed them. */
   certificates: readonly CertificateFacts[];
+  /** What is known of a ConfigMap beyond its version. */
+  configMaps: ConfigMapKnowledge | null;
 };
 
-export const noProbes: Probes = { apiServer: null, dns: null, serverVersion: null, certificates: [] };
+export const noProbes: Probes = {
+  apiServer: null,
+  dns: null,
+  serverVersion: null,
+  certificates: [],
+  configMaps: null,
+};
 
 export type CertificateFacts = {
   namespace: string;
@@ -183,6 +192,17 @@ export function lastWarning(
 /** Whoever is responsible asked for silence. */
 export function isIgnored(object: KubeObject | undefined): boolean {
   return object?.metadata.annotations?.['gomon.io/ignore'] === 'true';
+}
+
+/** Stands for so many nodes being away that it is told as one. */
+export const mostNodes: Subject = { kind: 'Cluster', namespace: null, name: 'nodes' };
+
+/** What all of these pods would fail for: the nodes they are on; or, where no node takes them, that most are away. */
+export function underNodes(entries: readonly PodEntry[]): EntityRef[][] {
+  const refs = entries.map(({ facts }) =>
+    refOf(facts.node === null ? mostNodes : { kind: 'Node', namespace: null, name: facts.node }),
+  );
+  return refs.length === 0 ? [] : [[...new Set(refs)]];
 }
 
 /** The parts without which nothing in the cluster works, by what usual installations call them. */

@@ -43,7 +43,7 @@ export function firingSignal(
     status: 'firing',
     annotations: {
       ...annotate('pods', condition.pods.slice(0, mostListed).join(', ')),
-      ...annotate('nodes', condition.nodes.join(', ')),
+      ...annotate('nodes', condition.nodes.slice(0, mostListed).join(', ')),
       ...annotate('owners', details.owners),
       ...annotate('restarts', details.restarts),
       ...annotate('events', details.events),

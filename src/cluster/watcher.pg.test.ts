@@ -191,6 +191,39 @@ describe('the watcher', () => {
     await second.stop();
   });
 
+  it('lets another take over when the process hangs', async () => {
+    const { promise: taken, resolve } = Promise.withResolvers<void>();
+    const isAborted: boolean[] = [];
+    // It never checks its lock, as a frozen process does not.
+    const hanging = new Leadership({
+      url: database.url,
+      lock: 99_009,
+      checkEveryMs: 60_000,
+      idleTimeoutMs: 200,
+      onError: () => undefined,
+      lead: async (signal) => {
+        next.start();
+        await new Promise((done) => signal.addEventListener('abort', done, { once: true }));
+        isAborted.push(signal.aborted);
+      },
+    });
+    const next = new Leadership({
+      url: database.url,
+      lock: 99_009,
+      askEveryMs: 20,
+      onError: () => undefined,
+      lead: async (signal) => {
+        resolve();
+        await new Promise((done) => signal.addEventListener('abort', done, { once: true }));
+      },
+    });
+    hanging.start();
+    await taken;
+    await next.stop();
+    await hanging.stop();
+    expect(isAborted).toEqual([true]);
+  });
+
   it('lets another take over when its connection breaks', async () => {
     const { promise: again, resolve } = Promise.withResolvers<void>();
     let times = 0;

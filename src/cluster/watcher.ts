@@ -34,7 +34,8 @@ export type WatcherOptions = {
 
 export type WatcherEvent =
   | { kind: 'evaluated'; durationMs: number; conditions: number; firing: number; detection: Detection }
-  | { kind: 'fired'; fire: Fire }
+  /** `at`: when it was stored, by the server's clock. */
+  | { kind: 'fired'; fire: Fire; at: Date; firstLookAt: Date | null }
   | { kind: 'resolved'; key: string }
   | { kind: 'trouble'; what: string; error: unknown };
 
@@ -172,7 +173,8 @@ export class ClusterWatcher {
       ];
       // Not taken: nothing is remembered of this look, and the next one decides the same again.
       if (!(await this.#options.submit(signals))) return new Date(now.getTime() + debounceMs);
-      for (const one of fire) observe?.({ kind: 'fired', fire: one });
+      const told = { at: this.#serverNow(), firstLookAt: before.startedAt };
+      for (const one of fire) observe?.({ kind: 'fired', fire: one, ...told });
       for (const { key } of resolve) observe?.({ kind: 'resolved', key });
     }
     // From here on it is told; whether it can be kept only matters after a restart.

@@ -231,6 +231,17 @@ const Kubernetes = z.strictObject({
   cluster: Word.default('default').describe(
     'Name of the cluster: a label of its alerts, and part of their identity.',
   ),
+  configMaps: z
+    .strictObject({
+      ignore: listOf(Word)
+        .prefault([])
+        .describe('Whose changes are no news: namespace/name, where * stands for any text.'),
+      ignoreManagers: listOf(Word)
+        .prefault([])
+        .describe('Field managers whose writes are no news; * stands for any text.'),
+    })
+    .prefault({})
+    .describe('ConfigMaps, whose changes are told.'),
   rules: z
     .partialRecord(RuleName, RuleChange)
     .default({})

@@ -5,12 +5,15 @@ import pg from 'pg';
 const askEveryMs = 5_000;
 /** Who leads makes sure so often that the connection, and with it the lock, still is there. */
 const checkEveryMs = 5_000;
+/** A process that hangs keeps its connection, and does not check: the server ends its session after this. */
+const idleTimeoutMs = 30_000;
 
 /**
  * One of several processes does something: whoever holds an advisory lock, on a
  * connection of its own. When that process or its connection dies, PostgreSQL
  * frees the lock; keep-alives make it notice a peer that vanished without a word
- * within 30 s, so that another takes over in well under a minute.
+ * within 30 s, and so does the limit on idle sessions with one that hangs or is
+ * frozen, so that another takes over in well under a minute.
  */
 export class Leadership {
   readonly #url: string;
@@ -19,6 +22,8 @@ export class Leadership {
   readonly #onError: (error: unknown) => void;
   readonly #stop = new AbortController();
   readonly #askEveryMs: number;
+  readonly #checkEveryMs: number;
+  readonly #idleTimeoutMs: number;
   #loop: Promise<void> | null = null;
   #leading = false;
 
@@ -29,12 +34,16 @@ export class Leadership {
     lead: (signal: AbortSignal) => Promise<void>;
     onError: (error: unknown) => void;
     askEveryMs?: number;
+    checkEveryMs?: number;
+    idleTimeoutMs?: number;
   }) {
     this.#url = options.url;
     this.#lock = options.lock;
     this.#lead = options.lead;
     this.#onError = options.onError;
     this.#askEveryMs = options.askEveryMs ?? askEveryMs;
+    this.#checkEveryMs = options.checkEveryMs ?? checkEveryMs;
+    this.#idleTimeoutMs = options.idleTimeoutMs ?? idleTimeoutMs;
   }
 
   get leading(): boolean {
@@ -76,7 +85,8 @@ export class Leadership {
     try {
       await client.connect();
       await client.query(
-        `SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '3', false)`,
+        `SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '3', false), set_config('idle_session_timeout', $1, false)`,
+        [`${this.#idleTimeoutMs}ms`],
       );
       const { rows } = await client.query<{ held: boolean }>('SELECT pg_try_advisory_lock($1) AS held', [
         this.#lock,
@@ -95,7 +105,7 @@ export class Leadership {
 
   async #checkLock(client: pg.Client, signal: AbortSignal, lost: AbortController): Promise<void> {
     while (!signal.aborted) {
-      await wait(checkEveryMs, undefined, { signal }).catch(() => undefined);
+      await wait(this.#checkEveryMs, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
       await client.query('SELECT 1').catch(() => lost.abort());
     }

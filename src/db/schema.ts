@@ -14,6 +14,7 @@ export type Database = {
   cluster_health: ClusterHealthTable;
   cluster_conditions: ClusterConditionsTable;
   cluster_watch: ClusterWatchTable;
+  cluster_config_maps: ClusterConfigMapsTable;
   deliveries: DeliveriesTable;
   notifications: NotificationsTable;
   send_budgets: SendBudgetsTable;
@@ -185,6 +186,17 @@ type ClusterWatchTable = {
   started_at: Date;
   baselined: string[];
   history: Json<Record<string, unknown>>;
+  updated_at: Date;
+};
+
+type ClusterConfigMapsTable = {
+  cluster: string;
+  namespace: string;
+  name: string;
+  uid: string;
+  resource_version: string;
+  hashes: Json<Record<string, unknown>>;
+  change: Json<Record<string, unknown>> | null;
   updated_at: Date;
 };
 

@@ -1,4 +1,5 @@
 import { sharedRead } from '../lib/shared-read.ts';
+import { createClusterMetrics } from './cluster-metrics.ts';
 import { createWatchMetrics } from './watch-metrics.ts';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from '@prometheus-io/client';
 
@@ -30,6 +31,7 @@ export function createMetrics() {
     contentType: registry.contentType,
     registry,
     ...createWatchMetrics(registers),
+    ...createClusterMetrics(registers),
     alertsReceived: new Counter({
       name: 'gomon_alerts_received_total',
       help: 'Alerts in requests from sources, by what became of them.',

@@ -17,7 +17,13 @@ describe('the watch of a cluster', () => {
     cluster.forbid({ resource: 'ingresses.networking.k8s.io' });
     healthyCluster();
     world = await startWorld({
-      settings: { kubernetes: { apiUrl: cluster.url, cluster: 'harbour' } },
+      settings: {
+        kubernetes: {
+          apiUrl: cluster.url,
+          cluster: 'harbour',
+          rules: { 'config.changed': { thresholds: { showSeconds: 30 } } },
+        },
+      },
       env: { GOMON_KUBERNETES: 'url', GOMON_KUBERNETES_TOKEN: cluster.token() },
     });
   });
@@ -47,6 +53,15 @@ describe('the watch of a cluster', () => {
       status: { replicas: 2 },
     });
     putShop({ crashing: false });
+    putSettings('hunter-one');
+  }
+
+  function putSettings(value: string, annotations: Record<string, string> = {}): void {
+    cluster.apply({
+      kind: 'ConfigMap',
+      metadata: { name: 'settings', namespace: 'monitoring', annotations },
+      data: { 'app.conf': value, other: 'hunter-other' },
+    });
   }
 
   /** A Deployment of two pods; one of them crashes or both are well. */
@@ -246,6 +261,26 @@ describe('the watch of a cluster', () => {
     );
   });
 
+  it('measures its own watch', async () => {
+    const { text } = await the().call('GET', '/metrics');
+    const value = (sample: string): number =>
+      Number(
+        text
+          .split('\n')
+          .find((line) => line.startsWith(`${sample} `))
+          ?.split(' ')[1],
+      );
+    expect(value('gomon_cluster_leader{cluster="harbour"}')).toBe(1);
+    expect(value('gomon_cluster_objects{resource="pods"}')).toBe(2);
+    expect(value('gomon_cluster_kinds{state="forbidden"}')).toBe(1);
+    expect(value('gomon_cluster_findings{state="firing"}')).toBe(1);
+    expect(value('gomon_cluster_watch_age_seconds{resource="pods"}')).toBeLessThan(60);
+    expect(value('gomon_cluster_evaluation_seconds_count')).toBeGreaterThan(0);
+    // What may not be read is not stale.
+    expect(text).not.toContain('gomon_cluster_watch_age_seconds{resource="ingresses.networking.k8s.io"}');
+    expect(text).not.toMatch(/resource="(?:readyz|version)"/);
+  });
+
   it('resolves it when the pod has been well for a while', async () => {
     putShop({ crashing: false });
     await seen('');
@@ -259,6 +294,63 @@ describe('the watch of a cluster', () => {
     cluster.allow();
     await the().restart();
     await expect.poll(async () => (await kubernetes()).state, { timeout: 15_000 }).toBe('ok');
+  });
+
+  /** The version of the ConfigMap that is known. */
+  const knownVersion = async (): Promise<string | undefined> =>
+    (await the().rows<{ resource_version: string }>('SELECT resource_version FROM cluster_config_maps'))[0]
+      ?.resource_version;
+  const configAlerts = async (): Promise<{ description: string; status: string }[]> =>
+    (await alerts()).filter(
+      (alert) => alert['title'] === 'ConfigMap monitoring/settings was changed',
+    ) as never;
+
+  it('tells which keys of a ConfigMap changed, and never a value', async () => {
+    await seen('');
+    const first = await knownVersion();
+    expect(first).toBeDefined();
+    putSettings('hunter-one', { note: 'only metadata' });
+    await expect.poll(knownVersion, { timeout: 15_000 }).not.toBe(first);
+    await looked();
+    expect(await configAlerts()).toEqual([]);
+    const before = posts().length;
+    putSettings('hunter-two');
+    await expect.poll(configAlerts, { timeout: 15_000 }).toHaveLength(1);
+    await looked();
+    expect((await the().alert('status=firing')).description).toMatch(
+      /^Changed: app\.conf\n(?:Last written by sandbox.*\n)?Hash of all of it now: [0-9a-f]{12}$/,
+    );
+    expect(posts()).toHaveLength(before + 1);
+  });
+
+  it('tells it also where the ConfigMap changed while nobody watched, and of none twice', async () => {
+    await the().advance(31_000);
+    await looked();
+    await the().advance(61_000);
+    await expect
+      .poll(async () => (await looked(), (await configAlerts())[0]?.status), { timeout: 15_000 })
+      .toBe('resolved');
+    const before = posts().length;
+    await the().app.stop();
+    putSettings('hunter-three');
+    await the().restart();
+    await expect
+      .poll(async () => (await configAlerts()).filter(({ status }) => status === 'firing'), {
+        timeout: 15_000,
+      })
+      .toHaveLength(1);
+    await the().restart();
+    await seen('');
+    await looked();
+    expect(posts()).toHaveLength(before + 1);
+    const everything = await the().rows<{ row: string }>(`
+      SELECT to_jsonb(c)::text AS row FROM cluster_config_maps c
+      UNION ALL SELECT to_jsonb(c)::text FROM cluster_conditions c
+      UNION ALL SELECT to_jsonb(a)::text FROM alerts_active a`);
+    expect(everything.map(({ row }) => row).join('\n')).toContain('app.conf');
+    expect(everything.map(({ row }) => row).join('\n') + the().log() + posts().join('')).not.toContain(
+      'hunter-',
+    );
   });
 });
 

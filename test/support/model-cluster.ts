@@ -132,6 +132,14 @@ export class ModelCluster {
     if (node !== undefined) node.silentSince = this.now;
   }
 
+  /** Its kubelet speaks again. */
+  restore(name: string): void {
+    const node = this.nodes.get(name);
+    if (node === undefined) return;
+    node.silentSince = null;
+    node.readyAt = this.now;
+  }
+
   podsOf(app: string): Pod[] {
     return [...this.#pods.values()].filter((pod) => pod.app === app);
   }

@@ -1,7 +1,7 @@
 import type { KubeObject } from '../cluster-view.ts';
 import { type Condition, condition, earliest, layers, refOf, subjectOf } from '../condition.ts';
 import { fields, intOrPercent, isTerminating, number, statusCondition } from '../fields.ts';
-import { isIgnored, platformPart, type Scene } from '../scene.ts';
+import { isIgnored, platformPart, type Scene, underNodes } from '../scene.ts';
 import { type WorkloadStatus, workloadStatus } from '../workload-status.ts';
 import { nameOf, oneUp } from './pod-findings.ts';
 
@@ -61,11 +61,7 @@ type Common = Pick<Condition, 'subject' | 'layer' | 'pods' | 'explainedBy'>;
 
 /** Its pods' own findings, or the nodes that all of its missing pods are on. */
 export function explainedBy(subject: Condition['subject'], status: WorkloadStatus): string[][] {
-  const nodes = new Set(status.unready.map(({ facts }) => facts.node));
-  const sets = [[refOf(subject)]];
-  if (nodes.size > 0 && !nodes.has(null))
-    sets.push([...nodes].map((node) => refOf({ kind: 'Node', namespace: null, name: node ?? '' })));
-  return sets;
+  return [[refOf(subject)], ...underNodes(status.unready)];
 }
 
 export function whatIsWrong(status: WorkloadStatus, message: string): string {

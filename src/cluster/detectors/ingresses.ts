@@ -1,7 +1,7 @@
 import type { KubeObject } from '../cluster-view.ts';
 import { type Condition, condition, layers, refOf, subjectOf } from '../condition.ts';
 import { createdAt, fields, isTerminating, list, text } from '../fields.ts';
-import { isIgnored, platformPart, type Scene } from '../scene.ts';
+import { isIgnored, platformPart, type Scene, underNodes } from '../scene.ts';
 import { workloadStatus } from '../workload-status.ts';
 import { nameOf } from './pod-findings.ts';
 import { type Backend, backendsOf } from './services.ts';
@@ -129,6 +129,7 @@ function controllers(scene: Scene): Condition[] {
         reason: 'NoPodsAvailable',
         since: scene.history.seen(`none/${refOf(subject)}`, scene.now),
         title: `${nameOf(subject)}: no pod of the ingress controller is ready`,
+        explainedBy: underNodes(status.unready),
       });
     }
     const { percent = 50 } = scene.rules['ingress.controller-partial'].thresholds;

@@ -1,18 +1,24 @@
 import type { KubeObject } from '../cluster-view.ts';
-import { type Condition, condition, layers, type Subject } from '../condition.ts';
+import { type Condition, condition, layers, refOf, type Subject } from '../condition.ts';
 import { fields, isTerminating, labelsOf, statusCondition, text, time } from '../fields.ts';
 import { readQuantity } from '../quantity.ts';
 import type { RuleName, Stage } from '../rules.ts';
-import { inMaintenance, isIgnored, type Scene } from '../scene.ts';
+import { inMaintenance, isIgnored, mostNodes, type Scene } from '../scene.ts';
 import { workloadStatus } from '../workload-status.ts';
 
 /** Nodes (specification §2.3; use of CPU and memory stands in usage.ts). */
 export function detectNodes(scene: Scene): Condition[] {
-  return scene.index.nodes.flatMap((node) => {
-    if (isTerminating(node) || isIgnored(node)) return [];
+  const nodes = scene.index.nodes.filter((node) => !isTerminating(node) && !isIgnored(node));
+  // A node that has just joined gets ready in its time, and is none of those that should be.
+  const joined = nodes.filter((node) => !isJoining(scene, node));
+  const away = joined.filter((node) => isAway(node) && !inMaintenance(node));
+  const share = (away.length / Math.max(1, joined.length)) * 100;
+  const perNode = nodes.flatMap((node) => {
     const subject = { kind: 'Node', namespace: null, name: node.metadata.name };
     return [
-      ...notReady(scene, node, subject),
+      ...(joined.includes(node)
+        ? notReady(scene, node, subject, { share, isOnly: joined.length === 1 })
+        : []),
       ...flapping(scene, node, subject),
       ...pressure(scene, node, subject),
       ...networkUnavailable(scene, node, subject),
@@ -20,6 +26,52 @@ export function detectNodes(scene: Scene): Condition[] {
       ...tooManyPods(scene, node, subject),
       ...versionSkew(scene, node, subject),
     ];
+  });
+  return [...mostAway(scene, joined, away), ...perNode];
+}
+
+function isAway(node: KubeObject): boolean {
+  const ready = statusCondition(node, 'Ready');
+  return ready !== undefined && ready.status !== 'True';
+}
+
+function isJoining(scene: Scene, node: KubeObject): boolean {
+  const ready = statusCondition(node, 'Ready');
+  return (
+    isAway(node) &&
+    !wasReady(node, ready?.since ?? null) &&
+    scene.now.getTime() - Date.parse(node.metadata.creationTimestamp ?? '') < 300_000
+  );
+}
+
+const mostListed = 20;
+const underMost = [[refOf(mostNodes)]];
+
+/** One finding for them all; those of the single nodes, and what runs there, stay silent under it. */
+function mostAway(scene: Scene, joined: readonly KubeObject[], away: readonly KubeObject[]): Condition[] {
+  const { percent = 50 } = scene.rules['node.not-ready.most'].thresholds;
+  const enough = Math.max(2, Math.ceil((joined.length * percent) / 100));
+  if (joined.length < 2 || away.length < enough) return [];
+  const times = away
+    .map((node) => statusCondition(node, 'Ready')?.since?.getTime() ?? scene.now.getTime())
+    .toSorted((a, b) => a - b);
+  const names = away.map(({ metadata }) => metadata.name).toSorted();
+  const pods = names.flatMap((name) => scene.index.podsByNode.get(name) ?? []);
+  const more = names.length > mostListed ? ` and ${names.length - mostListed} more` : '';
+  return condition(scene.rules, {
+    rule: 'node.not-ready.most',
+    reason: 'NodesNotReady',
+    subject: mostNodes,
+    // When it became so many.
+    since: new Date(times[enough - 1] ?? scene.now.getTime()),
+    title: `${away.length} of ${joined.length} nodes are not ready`,
+    description: [
+      `Not ready: ${names.slice(0, mostListed).join(', ')}${more}.`,
+      `${pods.filter(({ facts }) => !facts.finished).length} watched pods run there.`,
+    ].join('\n'),
+    nodes: names,
+    layer: layers.nodes,
+    version: names.slice(0, mostListed).join(' '),
   });
 }
 
@@ -38,32 +90,25 @@ function stages(scene: Scene, rule: RuleName, node: KubeObject): Stage[] {
   return own.slice(0, 1).map(({ afterSeconds }) => ({ afterSeconds, severity: 'P4' as const }));
 }
 
-function notReady(scene: Scene, node: KubeObject, subject: Subject): Condition[] {
+function notReady(
+  scene: Scene,
+  node: KubeObject,
+  subject: Subject,
+  all: { share: number; isOnly: boolean },
+): Condition[] {
   const ready = statusCondition(node, 'Ready');
   if (ready === undefined || ready.status === 'True') return [];
   const { index, rules } = scene;
-  // A node that has just joined gets ready in its time.
-  const isNew =
-    !wasReady(node, ready.since) &&
-    scene.now.getTime() - Date.parse(node.metadata.creationTimestamp ?? '') < 300_000;
-  if (isNew) return [];
-  const broken = index.nodes.filter(
-    (one) => index.brokenNodes.has(one.metadata.name) && !inMaintenance(one),
-  ).length;
-  const share = (broken / Math.max(1, index.nodes.length)) * 100;
   const lost = workloadsLost(scene, subject.name);
-  const rule: RuleName =
-    index.nodes.length > 1 &&
-    share >= (rules['node.not-ready.most'].thresholds['percent'] ?? 50) &&
-    broken > 1
-      ? 'node.not-ready.most'
-      : index.nodes.length === 1
-        ? 'node.not-ready.most'
-        : isControlPlane(node) ||
-            share > (rules['node.not-ready.grave'].thresholds['percent'] ?? 25) ||
-            lost.length > 0
-          ? 'node.not-ready.grave'
-          : 'node.not-ready';
+  const isGrave =
+    isControlPlane(node) ||
+    all.share > (rules['node.not-ready.grave'].thresholds['percent'] ?? 25) ||
+    lost.length > 0;
+  const rule: RuleName = all.isOnly
+    ? 'node.not-ready.most'
+    : isGrave
+      ? 'node.not-ready.grave'
+      : 'node.not-ready';
   const lease = scene.view.get('leases.coordination.k8s.io', 'kube-node-lease', subject.name);
   const renewed = time(fields(lease?.spec)['renewTime']);
   const pods = (index.podsByNode.get(subject.name) ?? []).filter(({ facts }) => !facts.finished);
@@ -84,6 +129,7 @@ function notReady(scene: Scene, node: KubeObject, subject: Subject): Condition[]
     pods: pods.map(({ pod }) => pod.metadata.name).toSorted(),
     nodes: [subject.name],
     layer: layers.node,
+    explainedBy: underMost,
   });
 }
 
@@ -125,6 +171,7 @@ function flapping(scene: Scene, node: KubeObject, subject: Subject): Condition[]
     description: `It changed ${flips} times within ${Math.round(windowSeconds / 60)} minutes.`,
     nodes: [subject.name],
     layer: layers.node,
+    explainedBy: underMost,
   });
 }
 

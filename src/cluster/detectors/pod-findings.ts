@@ -1,7 +1,7 @@
 import type { Stage } from '../rules.ts';
 import { type Condition, condition, earliest, layers, refOf, type Subject } from '../condition.ts';
 import type { RuleName } from '../rules.ts';
-import { isIgnored, type PodEntry, platformPart, type Scene } from '../scene.ts';
+import { isIgnored, type PodEntry, platformPart, type Scene, underNodes } from '../scene.ts';
 import { type WorkloadStatus, workloadStatus } from '../workload-status.ts';
 
 /** One pod that shows something; findings of a workload with the same reason become one condition. */
@@ -56,7 +56,7 @@ export function conditionsOfPods(
       pods: group.map(({ entry }) => entry.pod.metadata.name).toSorted(),
       nodes,
       layer: layers.pods,
-      explainedBy: explainedBy(group, nodes, workload),
+      explainedBy: explainedBy(group, workload),
     });
   });
 }
@@ -75,11 +75,8 @@ export function oneUp({ afterSeconds, severity }: Stage): Stage {
   return { afterSeconds, severity: up[severity] };
 }
 
-function explainedBy(group: PodFinding[], nodes: string[], workload: Subject): string[][] {
-  const sets = [[refOf(workload)]];
-  if (nodes.length > 0 && group.every(({ entry }) => entry.facts.node !== null))
-    sets.push(nodes.map((node) => refOf({ kind: 'Node', namespace: null, name: node })));
-  return sets;
+function explainedBy(group: PodFinding[], workload: Subject): string[][] {
+  return [[refOf(workload)], ...underNodes(group.map(({ entry }) => entry))];
 }
 
 const mostNotes = 5;

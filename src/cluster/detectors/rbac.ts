@@ -2,6 +2,7 @@ import type { KubeObject } from '../cluster-view.ts';
 import { type Condition, condition, subjectOf } from '../condition.ts';
 import { createdAt, fields, isTerminating, labelsOf, list, text, texts } from '../fields.ts';
 import { isIgnored, type Scene } from '../scene.ts';
+import { defaultTokenUse, nameUsers } from './default-account.ts';
 import { nameOf } from './pod-findings.ts';
 
 /**
@@ -20,7 +21,7 @@ export function detectRbac(scene: Scene): Condition[] {
   ];
   for (const { kind, one } of bindings) {
     if (isDefault(one)) continue;
-    const problems = bindingProblems(one);
+    const problems = bindingProblems(scene, one);
     if (problems.length > 0) found.push(...told(scene, kind, one, problems));
     found.push(...missingRole(scene, kind, one));
   }
@@ -48,19 +49,36 @@ function isDefault(object: KubeObject): boolean {
   );
 }
 
-type Problem = { text: string; grave: boolean };
+type Problem = { text: string; grave: boolean; isUsed?: boolean };
 
-function bindingProblems(binding: KubeObject): Problem[] {
+function bindingProblems(scene: Scene, binding: KubeObject): Problem[] {
   const role = text(fields(binding['roleRef'])['name']) ?? '';
   return list(binding['subjects']).flatMap((subject): Problem[] => {
     const name = text(subject['name']) ?? '';
     const isDefaultAccount = subject['kind'] === 'ServiceAccount' && name === 'default';
+    if (isDefaultAccount) {
+      const namespace = text(subject['namespace']) ?? binding.metadata.namespace ?? 'default';
+      return [defaultAccountProblem(scene, namespace, role)];
+    }
     if (everybody.has(name))
       return [{ text: `${name} is bound to ${role}`, grave: name !== 'system:authenticated' }];
     if (role === 'cluster-admin' && name !== 'system:masters')
-      return [{ text: `${text(subject['kind']) ?? ''} ${name} is cluster-admin`, grave: isDefaultAccount }];
-    return isDefaultAccount ? [{ text: `the default ServiceAccount is bound to ${role}`, grave: false }] : [];
+      return [{ text: `${text(subject['kind']) ?? ''} ${name} is cluster-admin`, grave: false }];
+    return [];
   });
+}
+
+/** Bound is what somebody did; that pods mount the token makes it what every pod without an account of its own may do. */
+function defaultAccountProblem(scene: Scene, namespace: string, role: string): Problem {
+  const use = defaultTokenUse(scene, namespace);
+  const users = nameUsers(use);
+  const held =
+    users === '' ? 'pods mounted its token within the last day' : `its token is mounted by ${users}`;
+  return {
+    text: `the default ServiceAccount of ${namespace} is bound to ${role}${use.isUsed ? `, and ${held}` : ''}`,
+    grave: role === 'cluster-admin',
+    isUsed: use.isUsed,
+  };
 }
 
 function roleProblems(role: KubeObject): Problem[] {
@@ -83,13 +101,20 @@ function roleProblems(role: KubeObject): Problem[] {
 
 function told(scene: Scene, kind: string, object: KubeObject, problems: Problem[]): Condition[] {
   const subject = subjectOf(kind, object);
+  const isUsed = problems.some((problem) => problem.isUsed === true);
   return condition(scene.rules, {
-    rule: problems.some(({ grave }) => grave) ? 'rbac.grave' : 'rbac.risky',
+    rule: problems.some(({ grave }) => grave)
+      ? 'rbac.grave'
+      : isUsed && scene.rules['rbac.default-account'].enabled
+        ? 'rbac.default-account'
+        : 'rbac.risky',
     reason: 'RiskyRights',
     subject,
     since: createdAt(object),
     title: `${nameOf(subject)} gives wide rights`,
     description: problems.map((one) => one.text).join('\n'),
+    // Told again when it comes into use.
+    version: isUsed ? 'in use' : null,
   });
 }
 

@@ -1,7 +1,7 @@
 import type { KubeObject } from '../cluster-view.ts';
 import { type Condition, condition, layers, refOf, subjectOf, type Subject } from '../condition.ts';
 import { ageMs, createdAt, fields, isTerminating, labelsOf, list, number, selects, text } from '../fields.ts';
-import { isIgnored, type PodEntry, type Scene } from '../scene.ts';
+import { isIgnored, type PodEntry, type Scene, underNodes } from '../scene.ts';
 import { workloadStatus } from '../workload-status.ts';
 import { nameOf } from './pod-findings.ts';
 
@@ -114,10 +114,7 @@ function selected(scene: Scene, service: KubeObject, selector: unknown) {
   }
   const states = [...workloads.values()].map((workload) => workloadStatus(scene, workload));
   const unready = pods.filter(({ facts }) => !facts.isReady);
-  const nodes = new Set(unready.map(({ facts }) => facts.node));
-  const explainedBy = [...workloads.keys()].length > 0 ? [[...workloads.keys()]] : [];
-  if (nodes.size > 0 && !nodes.has(null))
-    explainedBy.push([...nodes].map((node) => refOf({ kind: 'Node', namespace: null, name: node ?? '' })));
+  const explainedBy = [...(workloads.size > 0 ? [[...workloads.keys()]] : []), ...underNodes(unready)];
   return {
     desired: states.reduce((sum, { desired }) => sum + desired, 0),
     grace:

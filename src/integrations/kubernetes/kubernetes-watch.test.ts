@@ -6,6 +6,7 @@ import type { ReadyzStatus } from './api-health.ts';
 import { createKubernetesWatch, type KubernetesWatch, type WatchEvent } from './kubernetes-watch.ts';
 import { readLastLogLines } from './last-log-lines.ts';
 import { reviewPermissions } from './permissions.ts';
+import { hashesOf } from '../../cluster/config-maps.ts';
 import { readConfigMapHashes, readTlsCertificate } from './secret-free-reads.ts';
 
 cleanUp();
@@ -302,12 +303,26 @@ describe('reads of one object', () => {
   it('brings hashes of a ConfigMap and the certificate of a Secret, and nothing else of either', async () => {
     const sandbox = await startSandbox();
     const metadata = { name: 'x', namespace: 'monitoring' };
-    sandbox.apply({ kind: 'ConfigMap', metadata, data: { a: 's3cr3t' } });
+    const managed = (manager: string, time: string, fieldsV1: object) => ({ manager, time, fieldsV1 });
+    const managedFields = [
+      managed('helm', '2026-11-20T10:00:00Z', { 'f:data': {} }),
+      managed('kubectl-edit', '2026-11-20T11:00:00Z', { 'f:data': { 'f:a': {} } }),
+      managed('annotator', '2026-11-20T12:00:00Z', { 'f:metadata': { 'f:annotations': {} } }),
+    ];
+    const given = sandbox.apply({ kind: 'ConfigMap', metadata, data: { a: 's3cr3t' } });
+    given.metadata['managedFields'] = managedFields;
     const data = { 'tls.crt': Buffer.from('PEM').toString('base64'), 'tls.key': 'czNjcjN0' };
     sandbox.apply({ kind: 'Secret', metadata, type: 'kubernetes.io/tls', data });
     const connection = connectTo(sandbox);
     const map = await readConfigMapHashes(connection, metadata, never);
-    expect(map).toMatchObject({ ok: true, hashes: { a: expect.stringMatching(/^[0-9a-f]{64}$/) } });
+    expect(map).toEqual({
+      ok: true,
+      uid: given.metadata['uid'],
+      version: given.metadata['resourceVersion'],
+      hashes: hashesOf({ a: 's3cr3t' }, {}),
+      writer: { manager: 'kubectl-edit', at: new Date('2026-11-20T11:00:00Z') },
+    });
+    expect(JSON.stringify(map)).not.toContain('s3cr3t');
     expect(await readTlsCertificate(connection, metadata, never)).toEqual({
       ok: true,
       type: 'kubernetes.io/tls',

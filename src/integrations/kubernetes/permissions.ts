@@ -68,6 +68,16 @@ export function usedRights(namespaces: readonly (string | null)[]): Right[] {
   };
   for (const type of watchedTypes)
     add(type, ['list', 'watch'], type.scope === 'cluster' ? [null] : namespaces);
+  if (!namespaces.includes(null) && !namespaces.includes('default')) {
+    for (const verb of ['list', 'watch'] as const)
+      rights.push({
+        resource: 'events',
+        verb,
+        namespace: 'default',
+        isNeeded: false,
+        serves: 'events about nodes, which stand there: out of memory',
+      });
+  }
   add(podMetrics, ['list'], namespaces);
   add(nodeMetrics, ['list'], [null]);
   for (const name of controlPlaneLeases) {
@@ -95,6 +105,15 @@ export function usedRights(namespaces: readonly (string | null)[]): Right[] {
       namespace,
       isNeeded: false,
       serves: 'the last log lines of crashed containers',
+    });
+  }
+  for (const namespace of namespaces) {
+    rights.push({
+      resource: 'configmaps',
+      verb: 'get',
+      namespace,
+      isNeeded: false,
+      serves: 'which keys of a ConfigMap changed',
     });
   }
   for (const [path, serves] of [

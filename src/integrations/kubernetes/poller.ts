@@ -1,9 +1,9 @@
-import type { Freshness, KubeObject } from '../../cluster/cluster-view.ts';
+import type { KubeObject } from '../../cluster/cluster-view.ts';
 import type { KubernetesConnection } from './connection.ts';
 import type { KubeFailure } from './failure.ts';
-import { type Feed, type FeedDeps, FeedLife } from './feed.ts';
+import { CollectionFeed } from './collection-feed.ts';
+import type { FeedDeps } from './feed.ts';
 import { listPages } from './list-pages.ts';
-import { ObjectCache } from './object-cache.ts';
 import { collectionPath, type ResourceType } from './resources.ts';
 
 /** Fills what was found into the map of raw objects, or says why it could not. */
@@ -17,69 +17,37 @@ export type PollerOptions = FeedDeps & {
 };
 
 /** Keeps a copy of what cannot or must not be watched, by asking again and again. */
-export class Poller implements Feed {
-  readonly resource: string;
-  readonly namespace: string | null;
+export class Poller extends CollectionFeed {
   readonly #options: PollerOptions;
-  readonly #cache: ObjectCache;
-  readonly #life: FeedLife;
 
   constructor(options: PollerOptions) {
-    this.#options = options;
-    this.resource = options.type.resource;
-    this.namespace = options.namespace;
-    this.#cache = new ObjectCache({
+    super(options, options.namespace, {
       type: options.type,
       maxObjects: 50_000,
       overflow: 'give-up',
       eventsAfterMs: null,
     });
-    this.#life = new FeedLife(options, this.resource, this.namespace);
+    this.#options = options;
   }
 
-  get objects(): ReadonlyMap<string, KubeObject> {
-    return this.#cache.objects;
-  }
-
-  get revision(): number {
-    return this.#cache.revision;
-  }
-
-  freshness(): Freshness {
-    return this.#life.freshness();
-  }
-
-  start(): void {
-    this.#life.start((signal) => this.#round(signal));
-  }
-
-  async stop(): Promise<void> {
-    await this.#life.stop();
-  }
-
-  retryNow(): void {
-    this.#life.retryNow();
-  }
-
-  async #round(signal: AbortSignal): Promise<number> {
+  protected async round(signal: AbortSignal): Promise<number> {
     const found: unknown[] = [];
     const trouble = await this.#options.poll(found, signal);
     if (signal.aborted) return 0;
     if (trouble !== null) {
-      const waitMs = this.#life.failed(trouble);
+      const waitMs = this.life.failed(trouble);
       // What is off waits long; everything else is asked for at its pace, or later where the server says so.
-      const isOff = this.#life.offRounds > 0 && waitMs >= this.#options.times.offMs;
+      const isOff = this.life.offRounds > 0 && waitMs >= this.#options.times.offMs;
       return isOff ? waitMs : Math.max(this.#options.everyMs, trouble.retryAfterMs ?? 0);
     }
     const staged = new Map<string, KubeObject>();
     for (const raw of found) {
-      if (!this.#cache.stage(staged, raw))
-        return this.#life.givenUp(`there are more ${this.resource} than are kept`);
+      if (!this.cache.stage(staged, raw)) return this.tooMany();
     }
-    this.#life.heard();
-    this.#life.sound();
-    this.#life.emit(this.#cache.replace(staged));
-    this.#life.fresh();
+    this.life.heard();
+    this.life.sound();
+    this.life.emit(this.cache.replace(staged));
+    this.life.fresh();
     return this.#options.everyMs;
   }
 }

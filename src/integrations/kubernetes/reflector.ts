@@ -1,9 +1,9 @@
-import type { Freshness, KubeObject } from '../../cluster/cluster-view.ts';
+import type { KubeObject } from '../../cluster/cluster-view.ts';
 import type { KubernetesConnection } from './connection.ts';
 import { failure, type KubeFailure, networkFailure, statusFailure } from './failure.ts';
-import { type Feed, type FeedDeps, FeedLife } from './feed.ts';
+import { CollectionFeed } from './collection-feed.ts';
+import type { FeedDeps } from './feed.ts';
 import { listPages } from './list-pages.ts';
-import { ObjectCache } from './object-cache.ts';
 import { collectionPath, metadataAccept, type ResourceType } from './resources.ts';
 import { WatchLines } from './watch-lines.ts';
 
@@ -36,58 +36,27 @@ const forgetAfterOffRounds = 2;
  * decided by `#version`: null means that it has to list.
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
  */
-export class Reflector implements Feed {
-  readonly resource: string;
-  readonly namespace: string | null;
+export class Reflector extends CollectionFeed {
   readonly #options: ReflectorOptions;
-  readonly #cache: ObjectCache;
-  readonly #life: FeedLife;
   readonly #path: string;
   #version: string | null = null;
   /** A server that has sent a bookmark sends more of them. */
   #knowsBookmarks = false;
 
   constructor(options: ReflectorOptions) {
-    this.#options = options;
-    this.resource = options.type.resource;
-    this.namespace = options.namespace;
-    const isEvents = this.resource === 'events';
-    this.#cache = new ObjectCache({
+    const isEvents = options.type.resource === 'events';
+    super(options, options.namespace, {
       type: options.type,
       maxObjects: options.maxObjects ?? (isEvents ? 5_000 : 50_000),
       overflow: isEvents ? 'forget-oldest' : 'give-up',
       eventsAfterMs: isEvents ? options.startedAt.getTime() : null,
     });
-    this.#life = new FeedLife(options, this.resource, this.namespace);
+    this.#options = options;
     this.#path = collectionPath(options.type, options.namespace);
   }
 
-  get objects(): ReadonlyMap<string, KubeObject> {
-    return this.#cache.objects;
-  }
-
-  get revision(): number {
-    return this.#cache.revision;
-  }
-
-  freshness(): Freshness {
-    return this.#life.freshness();
-  }
-
-  start(): void {
-    this.#life.start((signal) => this.#round(signal));
-  }
-
-  async stop(): Promise<void> {
-    await this.#life.stop();
-  }
-
-  retryNow(): void {
-    this.#life.retryNow();
-  }
-
   /** One list where one is needed, and one watch. Says how long to wait then, ms. */
-  async #round(signal: AbortSignal): Promise<number> {
+  protected async round(signal: AbortSignal): Promise<number> {
     if (this.#version === null) {
       const waitMs = await this.#list(signal);
       if (waitMs !== null) return waitMs;
@@ -98,7 +67,7 @@ export class Reflector implements Feed {
     switch (ended.how) {
       case 'closed':
         if (ended.livedMs >= times.soundMs) {
-          this.#life.sound();
+          this.life.sound();
           return 0;
         }
         return this.#failed(failure('server', 'closed', 'the API server closes watches at once'));
@@ -117,18 +86,18 @@ export class Reflector implements Feed {
   /** The server forgot the version: ordinary, and everybody lists anew at the same time. Again and again it is a failure like others. */
   #expired(reason: KubeFailure): number {
     const { times, random } = this.#options;
-    const isOrdinary = this.#life.attempts === 0;
+    const isOrdinary = this.life.attempts === 0;
     this.#version = null;
-    this.#life.relisting();
+    this.life.relisting();
     const waitMs = this.#failed(reason);
     return isOrdinary ? Math.round(random() * times.relistMs) : waitMs;
   }
 
   #failed(reason: KubeFailure): number {
-    const waitMs = this.#life.failed(reason);
-    if (this.#life.offRounds >= forgetAfterOffRounds && this.#cache.objects.size > 0) {
+    const waitMs = this.life.failed(reason);
+    if (this.life.offRounds >= forgetAfterOffRounds && this.cache.objects.size > 0) {
       this.#version = null;
-      this.#life.emit(this.#cache.clear());
+      this.life.emit(this.cache.clear());
     }
     return waitMs;
   }
@@ -148,9 +117,9 @@ export class Reflector implements Feed {
         ...(fieldSelector !== undefined && { fieldSelector }),
       },
       (page) => {
-        this.#life.heard();
+        this.life.heard();
         if (type.metadataOnly === true) isShort &&= page.kind === 'PartialObjectMetadataList';
-        for (const item of page.items) fits &&= this.#cache.stage(staged, item);
+        for (const item of page.items) fits &&= this.cache.stage(staged, item);
         return fits && isShort;
       },
       () => staged.clear(),
@@ -162,9 +131,8 @@ export class Reflector implements Feed {
       return this.#failed(
         failure('absent', 'no-metadata', 'the server does not leave values out, so it is not read'),
       );
-    if (!fits || listed.resourceVersion === null)
-      return this.#life.givenUp(`there are more ${this.resource} than are kept`);
-    this.#life.emit(this.#cache.replace(staged));
+    if (!fits || listed.resourceVersion === null) return this.tooMany();
+    this.life.emit(this.cache.replace(staged));
     this.#version = listed.resourceVersion;
     return null;
   }
@@ -191,16 +159,16 @@ export class Reflector implements Feed {
       within,
     );
     if (!opened.ok) return { how: 'failed', failure: opened };
-    this.#life.heard();
-    this.#life.fresh();
+    this.life.heard();
+    this.life.fresh();
     const watchdog = setTimeout(() => quiet.abort(), times.silenceMs);
-    const sound = setTimeout(() => this.#life.sound(), times.soundMs);
+    const sound = setTimeout(() => this.life.sound(), times.soundMs);
     const lines = new WatchLines();
     let hadLines = false;
     try {
       for await (const chunk of opened.body as AsyncIterable<Buffer>) {
         watchdog.refresh();
-        this.#life.heard();
+        this.life.heard();
         for (const line of lines.push(chunk)) {
           hadLines = true;
           const trouble = this.#take(line);
@@ -227,10 +195,10 @@ export class Reflector implements Feed {
       case 'MODIFIED':
       case 'DELETED':
         this.#noteVersion(event.object);
-        this.#life.emit(this.#cache.apply(event.type, event.object));
-        if (!this.#cache.isFull) return null;
+        this.life.emit(this.cache.apply(event.type, event.object));
+        if (!this.cache.isFull) return null;
         this.#version = null;
-        return failure('bad-answer', 'too-many', `there are more ${this.resource} than are kept`);
+        return failure('bad-answer', 'too-many', this.tooManyText);
       case 'BOOKMARK':
         this.#knowsBookmarks = true;
         this.#noteVersion(event.object);

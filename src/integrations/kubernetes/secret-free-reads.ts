@@ -1,23 +1,39 @@
-import { createHash } from 'node:crypto';
+import { type ConfigWriter, hashesOf, type ReadConfigMap } from '../../cluster/config-maps.ts';
+import { list, time } from '../../cluster/fields.ts';
 import type { KubernetesConnection } from './connection.ts';
 import { failure, type KubeFailure } from './failure.ts';
 import { collectionPath } from './resources.ts';
 
-/** What is in a ConfigMap, without what is in it: the SHA-256 (hex) of each key's value. */
-export type ConfigMapHashes = { ok: true; resourceVersion: string; hashes: Record<string, string> };
-
+/** What is in a ConfigMap, without what is in it: its values are hashed and dropped before this returns. */
 export async function readConfigMapHashes(
   connection: KubernetesConnection,
   of: { namespace: string; name: string },
   signal: AbortSignal,
-): Promise<ConfigMapHashes | KubeFailure> {
+): Promise<({ ok: true } & ReadConfigMap) | KubeFailure> {
   const read = await readObject(connection, 'configmaps', of, signal);
   if (!read.ok) return read;
-  const { metadata, data, binaryData } = read.object;
-  const hashes: Record<string, string> = {};
-  for (const [key, value] of Object.entries({ ...mapping(data), ...mapping(binaryData) }))
-    hashes[key] = createHash('sha256').update(String(value)).digest('hex');
-  return { ok: true, resourceVersion: text(mapping(metadata)['resourceVersion']), hashes };
+  const { data, binaryData } = read.object;
+  const metadata = mapping(read.object['metadata']);
+  return {
+    ok: true,
+    uid: text(metadata['uid']),
+    version: text(metadata['resourceVersion']),
+    hashes: hashesOf(mapping(data), mapping(binaryData)),
+    writer: lastWriter(metadata['managedFields']),
+  };
+}
+
+/** Who wrote values last: whoever only wrote metadata is somebody else. */
+function lastWriter(managedFields: unknown): ConfigWriter | null {
+  let last: ConfigWriter | null = null;
+  for (const { manager, time: at, fieldsV1 } of list(managedFields)) {
+    const owned = mapping(fieldsV1);
+    const wroteAt = time(at);
+    if (typeof manager !== 'string' || wroteAt === null) continue;
+    if (owned['f:data'] === undefined && owned['f:binaryData'] === undefined) continue;
+    if (last === null || wroteAt >= last.at) last = { manager: manager.slice(0, 128), at: wroteAt };
+  }
+  return last;
 }
 
 /** The certificate chain of a Secret of type kubernetes.io/tls, as PEM; `pem` null where it has none. Its key is not looked at. */
