@@ -593,6 +593,21 @@ describe('one cause that shows in several places, one after the other', () => {
     expect(look.fired).toEqual(['deployment.stuck P2 Deployment/shop/web']);
   });
 
+  it('a pod that is not ready says nothing while its StatefulSet is about to say more gravely the same', () => {
+    const set = make('StatefulSet', 'db', {
+      spec: { replicas: 3, serviceName: 'db', selector: { matchLabels: { app: 'db' } } },
+      status: { replicas: 3, readyReplicas: 2, currentRevision: 'a', updateRevision: 'a' },
+    });
+    const one = (name: string, seconds: number | null) =>
+      pod(name, {
+        metadata: { labels: { app: 'db' }, ...owner('StatefulSet', 'db') },
+        status: seconds === null ? {} : { conditions: unready(seconds) },
+      });
+    const look = new ClusterLook([...nodes, set, one('db-0', null), one('db-1', 0), one('db-2', null)]);
+    look.pass(1_200);
+    expect(look.fired).toEqual(['stateful-set.partial P2 StatefulSet/shop/db']);
+  });
+
   /** As a kubelet shows it: without a probe it is ready for two seconds after each start. */
   const crashing = (look: ClusterLook, runs: boolean, restarts: number): void => {
     const since = { lastTransitionTime: look.now.toISOString() };

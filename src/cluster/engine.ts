@@ -76,6 +76,8 @@ const retellMs = 60_000;
 const releaseMs = 120_000;
 /** What is not urgent waits so long for the wait of what explains it. */
 const awaitCauseMs = 300_000;
+/** And so long for what says more gravely of the same workload that it fails. */
+const awaitGraverMs = 150_000;
 
 const rank = (severity: Severity): number => severities.indexOf(severity);
 
@@ -308,19 +310,20 @@ function explains(other: Finding, finding: Finding, severity: Severity, around: 
   const [near, far] = [other.condition.layer, finding.condition.layer];
   if (near === layers.apart) return false;
   const isNode = near === layers.node || near === layers.nodes;
-  const isAwaited = rank(severity) > rank('P1') && near < far && isToldSoon(other, around.now);
-  if (!isActive(other, finding) && !isAwaited) return false;
+  const weight = weightOf(other);
   const isSame = refOf(other.condition.subject) === refOf(finding.condition.subject);
   // Of a workload's own findings, what it fails for and that it fails, one is enough. What its pods fail for can be
   // two things.
   const isPair =
-    isSame &&
-    other.state === 'firing' &&
-    near >= layers.pods &&
-    far >= layers.pods &&
-    (near !== far || near === layers.workload);
+    isSame && near >= layers.pods && far >= layers.pods && (near !== far || near === layers.workload);
   if (near >= far && !isPair) return false;
-  const weight = weightOf(other);
+  const isAwaited =
+    rank(severity) > rank('P1') &&
+    (near < far
+      ? isToldWithin(awaitCauseMs, other, around.now)
+      : rank(weight) < rank(severity) && isToldWithin(awaitGraverMs, other, around.now));
+  const isTold = near < far ? isActive(other, finding) : other.state === 'firing';
+  if (!isTold && !isAwaited) return false;
   // A node that is away takes its pods with it. One that is only short of something explains what it evicts.
   if (isNode) {
     const isAway = awayRules.has(other.condition.rule);
@@ -341,10 +344,11 @@ function isActive({ state, suppressedBy, absentSince, condition }: Finding, of: 
 }
 
 /** Of a node only that it is away: what else may be wrong with it is not sure before its wait is over. */
-function isToldSoon({ state, absentSince, since, condition }: Finding, now: Date): boolean {
+function isToldWithin(ms: number, finding: Finding, now: Date): boolean {
+  const { state, absentSince, since, condition } = finding;
   if (state !== 'pending' || absentSince !== null || condition.layer === layers.node) return false;
   const waitMs = (condition.stages[0]?.afterSeconds ?? 0) * 1_000;
-  return since.getTime() + waitMs - now.getTime() <= awaitCauseMs;
+  return since.getTime() + waitMs - now.getTime() <= ms;
 }
 
 /** Only what is told as P0 itself may take a P0 with it: that most nodes are away, or the only one is. */
