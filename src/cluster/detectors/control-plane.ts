@@ -30,8 +30,10 @@ const apiServerAnswers = 'control-plane/api-server';
 export function detectLeases(scene: Scene): Condition[] {
   const { ageSeconds = 60 } = scene.rules['control-plane.lease'].thresholds;
   // Nobody can renew a lease while the API server is away: its age counts from when it came back.
-  const [before, now] = scene.history.points(apiServerAnswers).slice(-2);
-  const answersSince = before !== undefined && now !== undefined && now.value === 1 ? now.at : 0;
+  const answers = scene.history.points(apiServerAnswers);
+  const last = answers.at(-1);
+  if (last?.value === 0) return [];
+  const answersSince = answers.length > 1 ? (last?.at ?? 0) : 0;
   return ['kube-scheduler', 'kube-controller-manager'].flatMap((name) => {
     const lease = scene.view.get('leases.coordination.k8s.io', 'kube-system', name);
     // Managed clusters do not show theirs.
