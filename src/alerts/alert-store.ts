@@ -5,7 +5,7 @@ import type { ActionKind, ActionSource, AlertsTable } from '../db/schema.ts';
 import { toStorable, toStorableJson } from '../db/text.ts';
 import { newId } from '../lib/ids.ts';
 import type { SourceName } from './alert.ts';
-import { alertColumnNames, alertColumns, fromRow, toRowJson } from './alert-row.ts';
+import { alertColumnNames, alertColumns, fromRow, toLatestStart, toRowJson } from './alert-row.ts';
 import type { KnownAlert } from './apply-signal.ts';
 
 /** SQL that writes or locks alerts and their audit log. Everything works on sets. */
@@ -120,7 +120,7 @@ export async function touchAlerts(tx: Tx, alerts: KnownAlert[]): Promise<void> {
       ${alerts.map((alert) => alert.occurrences)}::integer[],
       ${alerts.map((alert) => alert.expiresAt)}::timestamptz[],
       ${alerts.map((alert) => alert.startsAt)}::timestamptz[],
-      ${alerts.map((alert) => alert.latestStartsAt)}::timestamptz[]
+      ${alerts.map((alert) => toLatestStart(alert.latestStartsAt))}::timestamptz[]
     ) AS r (id, last_seen_at, occurrences, expires_at, starts_at, latest_starts_at)
     WHERE a.id = r.id`.execute(tx);
 }

@@ -211,6 +211,13 @@ describe('in the role of an Alertmanager', () => {
     expect(calls('PastEnd fires')).toBe(2);
   });
 
+  it('resolves what named no start by an end a second ago, as amtool sends it', async () => {
+    const alert = prometheusAlert({ alertname: 'ByHand' });
+    expect((await prometheus([alert])).body).toMatchObject({ created: 1 });
+    const over = { ...alert, endsAt: new Date(world.clock.now().getTime() - 1_000).toISOString() };
+    expect((await prometheus([over])).body).toMatchObject({ resolved: 1 });
+  });
+
   it('stores the good ones of a request in which others are wrong, which is then a 400', async () => {
     const bad = [
       { annotations: { summary: 'no labels' } },
