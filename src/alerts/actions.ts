@@ -174,6 +174,7 @@ function applyAction(
         resolvedBy: actor.userId,
         resolveReceivedAt: now,
         expiresAt: null,
+        expiryGuessed: false,
         receivedAt: now,
       };
     case 'note':

@@ -120,6 +120,36 @@ describe('a firing report', () => {
     expect(after).toMatchObject({ annotations, description, values, expiresAt, links, labels, namespace });
   });
 
+  describe('with an end to come', () => {
+    const until = (second: number | null, expiryGuessed = false): Partial<DescribedSignal> => ({
+      expiresAt: second === null ? null : at(second),
+      expiryGuessed,
+    });
+    it.each([
+      ['said later: the later', until(400), until(500), until(500)],
+      ['said sooner: the later', until(3_600), until(75), until(3_600)],
+      ['guessed sooner: the one that was said', until(3_600), until(370, true), until(3_600)],
+      ['guessed later: the guess', until(100), until(370, true), until(370, true)],
+      ['said sooner than a guess: the one that was said', until(370, true), until(80), until(80)],
+      ['guessed again: the newer guess', until(370, true), until(365, true), until(365, true)],
+      ['not said at all: never', until(400), until(null), until(null)],
+      ['said where there was none: that', until(null), until(400), until(400)],
+    ])('%s', (_name, first, second, expected) => {
+      const known = feed(undefined, describedSignal(first), at(10)).after;
+      const { kind, after } = feed(known, describedSignal(second), at(70));
+      expect(kind).toBe('repeated');
+      expect(after).toMatchObject(expected);
+    });
+
+    it('resolves at once by an end that has passed, and begins anew when it fires again', () => {
+      const known = feed(undefined, describedSignal(until(3_600)), at(10)).after;
+      const over = feed(known, resolvedSignal({ endsAt: at(65) }), at(70));
+      expect(over.kind).toBe('resolved');
+      const again = feed(over.after, describedSignal({ startsAt: at(200), ...until(500, true) }), at(200));
+      expect(again.after).toMatchObject(until(500, true));
+    });
+  });
+
   it('keeps the trace ids of before when it names none', () => {
     const known = knownAlert({ traceId: 'abc', traceIds: ['abc', 'def'] });
     expect(feed(known, describedSignal(), at(70)).after).toMatchObject({

@@ -17,6 +17,8 @@ export type KnownAlert = Alert & {
    * and the time of receipt is no substitute, because senders have clocks of their own.
    */
   latestStartsAt: Date | null;
+  /** `expiresAt` is our guess; false: its source said so. */
+  expiryGuessed: boolean;
   /** When we heard that it ended; null while open, and when nobody said so (its source's word ran out). */
   resolveReceivedAt: Date | null;
   /** When the report behind the present status arrived. */
@@ -191,6 +193,7 @@ function created(
     startsAt: startsAt ?? context.receivedAt,
     latestStartsAt: startsAt,
     expiresAt: signal.expiresAt,
+    expiryGuessed: signal.expiryGuessed ?? false,
     receivedAt: context.receivedAt,
     lastSeenAt: context.receivedAt,
     createdAt: context.receivedAt,
@@ -228,10 +231,22 @@ function seenAgain(known: KnownAlert, signal: DescribedSignal, receivedAt: Date)
       startsAt === null || known.latestStartsAt === null
         ? (startsAt ?? known.latestStartsAt)
         : later(known.latestStartsAt, startsAt),
-    expiresAt: signal.expiresAt,
+    ...expiry(known, signal),
     lastSeenAt: later(known.lastSeenAt, receivedAt),
     updatedAt: visible ? receivedAt : known.updatedAt,
   };
+}
+
+/**
+ * As Alertmanager merges two reports of one alert (alert/alert.go, Merge): of two ends
+ * that were said the later holds, and a guess brings none forward. What was only guessed
+ * gives way to whatever the newer report says.
+ */
+function expiry(known: KnownAlert, signal: DescribedSignal): Pick<KnownAlert, 'expiresAt' | 'expiryGuessed'> {
+  const { expiresAt, expiryGuessed } = known;
+  const isSooner = expiresAt !== null && signal.expiresAt !== null && signal.expiresAt < expiresAt;
+  if (isSooner && !expiryGuessed) return { expiresAt, expiryGuessed };
+  return { expiresAt: signal.expiresAt, expiryGuessed: signal.expiryGuessed ?? false };
 }
 
 function resolved(known: KnownAlert, signal: DescribedSignal, receivedAt: Date): KnownAlert {
@@ -243,6 +258,7 @@ function resolved(known: KnownAlert, signal: DescribedSignal, receivedAt: Date):
     values: signal.values,
     stateReason: signal.stateReason,
     expiresAt: null,
+    expiryGuessed: false,
     resolvedAt: signal.endsAt === null ? receivedAt : earlier(signal.endsAt, receivedAt),
     resolvedBy: null,
     resolveReceivedAt: receivedAt,

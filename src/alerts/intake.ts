@@ -459,6 +459,7 @@ function textChanged(before: KnownAlert, now: KnownAlert): boolean {
     before.foldKey !== now.foldKey ||
     before.traceIds.join() !== now.traceIds.join() ||
     before.stateReason !== now.stateReason ||
+    before.expiryGuessed !== now.expiryGuessed ||
     !sameMap(before.annotations, now.annotations) ||
     !sameMap(before.labels, now.labels) ||
     JSON.stringify(before.values) !== JSON.stringify(now.values) ||

@@ -58,6 +58,8 @@ export type AlertSignal = {
   endsAt: Date | null;
   /** When the sender's word runs out (a future `endsAt`, `resolve_timeout`); null = never. */
   expiresAt: Date | null;
+  /** The sender said nothing of that end: it is our guess, which shortens no end that was said. */
+  expiryGuessed?: boolean | undefined;
   stateReason: string | null;
   /** Said outright by the sender, not found by our rules (REST API, adapters with a severity scale of their own). */
   explicit: {

@@ -141,12 +141,14 @@ export function describeEntries(
       outcome: entry.signal.status,
       reason: `read as ${delivery.format}`,
     });
+    const isGuess = described.expiresAt === null && believedUntil !== null;
     return {
       ok: true,
       signal: {
         ...described,
         tenant: joinTenants(delivery.tenant, described.tenant),
         expiresAt: described.status === 'firing' ? (described.expiresAt ?? believedUntil) : null,
+        expiryGuessed: isGuess || described.expiryGuessed,
       },
     };
   });

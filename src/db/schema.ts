@@ -63,6 +63,7 @@ export type AlertsTable = {
   starts_at: Date;
   latest_starts_at: Date;
   expires_at: Date | null;
+  expiry_guessed: boolean | null;
   received_at: Date;
   last_seen_at: Date;
   created_at: Date;

@@ -202,6 +202,25 @@ describe('in the role of an Alertmanager', () => {
     expect(calls('FutureEnd fires')).toBe(2);
   });
 
+  it.each([
+    [
+      'SoonerEnd',
+      'a sooner one',
+      { endsAt: () => new Date(world.clock.now().getTime() + 5_000).toISOString() },
+    ],
+    ['NoEndAfter', 'none', {}],
+  ])('%s: keeps an end an hour ahead when the next report names %s', async (alertname, _what, second) => {
+    const annotations = { summary: `${alertname} fires` };
+    await prometheus([prometheusAlert({ alertname }, { annotations, endsAt: minute(60) })]);
+    const again = { annotations, ...('endsAt' in second ? { endsAt: second.endsAt() } : {}) };
+    expect((await prometheus([prometheusAlert({ alertname }, again)])).body).toMatchObject({ updated: 1 });
+    await world.advance(50 * 60_000);
+    await world.drain();
+    expect(await active(alertname)).toMatchObject([{ status: 'firing' }]);
+    await prometheus([prometheusAlert({ alertname }, { annotations, endsAt: minute(-1) })]);
+    expect(await active(alertname)).toMatchObject([{ status: 'resolved' }]);
+  });
+
   it('resolves by an end that has passed, and hears it again without a word', async () => {
     const alert = { startsAt: minute(-10), annotations: { summary: 'PastEnd fires' } };
     await prometheus([prometheusAlert({ alertname: 'PastEnd' }, { ...alert, endsAt: minute(4) })]);
