@@ -370,6 +370,25 @@ describe('a broken data source', () => {
   });
 });
 
+it('says why an incident ended when its rule was only paused', async () => {
+  const alert = story('Paused rule');
+  await send([alert({ severity: 'P0' })]);
+  const annotations = { grafana_state_reason: 'Paused' };
+  expect(await send([alert({ severity: 'P0', status: 'resolved', endsAt: minute(0), annotations })])).toEqual(
+    counts({ resolved: 1 }),
+  );
+  const { incidentId } = await world.alert('q=Paused%20rule');
+  const incident = (await world.call('GET', `/api/v1/incidents/${incidentId}`)).body;
+  expect(incident.status).toBe('resolved');
+  const ended = incident.actions.find((one: { action: string }) => one.action === 'incident_status');
+  expect(ended.details.reason).toContain('Paused');
+  const closed = world.opsgenie.alerts().find((one) => JSON.stringify(one).includes('Paused rule'));
+  expect(JSON.stringify(closed?.notes)).toContain('its source says: Paused');
+  expect(messages('Paused rule', '#alert-critical')[0]?.replies.map((one) => one.text)).toEqual([
+    'Resolved by its source (grafana): Paused',
+  ]);
+});
+
 it('leaves nothing that Slack refused or took with a frown', () => {
   expect(world.slack.errors()).toEqual([]);
 });
