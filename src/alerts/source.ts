@@ -37,6 +37,8 @@ export type ParsedDelivery = {
   entries: ParsedEntry[];
   /** What kind of payload it was, for the decision trail: "Grafana unified alerting, version 1". */
   format: string;
+  /** How many more alerts the sender left out, and takes for told: they never come. */
+  truncatedAlerts?: number;
 };
 
 export type ParsedEntry = { ok: true; signal: AlertSignal } | { ok: false; reason: string };

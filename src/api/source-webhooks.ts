@@ -101,6 +101,7 @@ async function receive(services: ApiServices, source: AlertSource, request: Fast
       parsed.entries,
     ),
     raw,
+    ...(parsed.truncatedAlerts === undefined ? {} : { truncatedAlerts: parsed.truncatedAlerts }),
   };
   return storeOrSpool(services.spool, intakeRequest, () => services.intake.submit(intakeRequest));
 }
@@ -183,6 +184,7 @@ function answerOf(result: IntakeResult): DeliveryAnswer {
     rejected: result.results.flatMap((entry, index) =>
       entry.outcome === 'rejected' ? [{ index, reason: entry.reason ?? 'refused' }] : [],
     ),
+    ...(result.truncatedAlerts === undefined ? {} : { truncatedAlerts: result.truncatedAlerts }),
   };
 }
 

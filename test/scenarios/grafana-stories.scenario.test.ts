@@ -90,6 +90,16 @@ describe('one Grafana alert over time', () => {
     expect(messages('Mixed two')[0]?.text).not.toMatch(/resolved/i);
   });
 
+  it('says how many alerts Grafana left out: they never come', async () => {
+    const body = { ...grafanaWebhook([story('Truncated')()]), truncatedAlerts: 7 };
+    const answer = await world.call('POST', '/api/v1/webhooks/grafana', body);
+    expect(answer).toMatchObject({ status: 200, body: { received: 1, created: 1, truncatedAlerts: 7 } });
+    const delivery = await world.call('GET', `/api/v1/deliveries/${answer.body.deliveryId}`);
+    expect(delivery.body.outcome).toMatchObject({ created: 1, truncatedAlerts: 7 });
+    const { text } = await world.call('GET', '/metrics');
+    expect(text).toContain('gomon_alerts_truncated_total{source="grafana"} 7');
+  });
+
   it('ignores a resolve of what was never seen firing', async () => {
     const alert = story('Unknown resolve');
     expect(await send([alert({ status: 'resolved', endsAt: minute(0) })])).toEqual(counts({ ignored: 1 }));

@@ -113,6 +113,11 @@ export const DeliveryAnswer = z.object({
   resolved: z.number().int(),
   ignored: z.number().int(),
   rejected: z.array(z.object({ index: z.number().int(), reason: z.string() })),
+  truncatedAlerts: z
+    .number()
+    .int()
+    .optional()
+    .describe('How many more alerts the sender left out, where it left out any: it takes them for told.'),
 });
 export type DeliveryAnswer = z.infer<typeof DeliveryAnswer>;
 
