@@ -175,6 +175,7 @@ function applyAction(
         resolveReceivedAt: now,
         expiresAt: null,
         expiryGuessed: false,
+        staleAt: null,
         receivedAt: now,
       };
     case 'note':

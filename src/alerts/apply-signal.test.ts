@@ -203,6 +203,19 @@ describe('a firing report', () => {
     );
   });
 
+  it('of an alert that had gone silent takes the mark away, and is told', () => {
+    const known = knownAlert({ staleAt: at(40_000) });
+    const { kind, reason, after } = feed(known, describedSignal(), at(50_000));
+    expect(kind).toBe('changed');
+    expect(reason).toContain(known.lastSeenAt.toISOString());
+    expect(after).toMatchObject({ staleAt: null, updatedAt: at(50_000), status: 'firing' });
+    expect(feed(after, describedSignal(), at(50_010)).kind).toBe('repeated');
+    expect(feed(known, resolvedSignal(), at(50_000)).after).toMatchObject({
+      status: 'resolved',
+      staleAt: null,
+    });
+  });
+
   it('neither raises nor lowers a severity that a person chose', () => {
     const pinned = knownAlert({ severity: 'P1', severityPinned: true, status: 'escalated' });
     for (const severity of severities) {

@@ -66,6 +66,8 @@ function judgeFiring(known: KnownAlert | undefined, signal: DescribedSignal, rec
     const changes = visibleChanges(known, signal);
     if (changes.length > 0)
       return effect('changed', `reported firing again with another ${changes.join(' and ')}`);
+    if (known.staleAt !== null)
+      return effect('changed', `heard of again; it was silent since ${known.lastSeenAt.toISOString()}`);
     return effect('repeated', 'already open: counted, nothing to tell');
   }
   if (overtookItsResolve(known, signal, receivedAt)) {
@@ -196,6 +198,7 @@ function created(
     expiryGuessed: signal.expiryGuessed ?? false,
     receivedAt: context.receivedAt,
     lastSeenAt: context.receivedAt,
+    staleAt: null,
     createdAt: context.receivedAt,
     updatedAt: context.receivedAt,
     acknowledgedAt: null,
@@ -208,7 +211,7 @@ function created(
 
 /** Firing once more: the newest text wins, the start moves back but never forward, a person's severity stays. */
 function seenAgain(known: KnownAlert, signal: DescribedSignal, receivedAt: Date): KnownAlert {
-  const visible = visibleChanges(known, signal).length > 0;
+  const visible = known.staleAt !== null || visibleChanges(known, signal).length > 0;
   const startsAt = namedStart(signal, receivedAt);
   return {
     ...known,
@@ -233,6 +236,7 @@ function seenAgain(known: KnownAlert, signal: DescribedSignal, receivedAt: Date)
         : later(known.latestStartsAt, startsAt),
     ...expiry(known, signal),
     lastSeenAt: later(known.lastSeenAt, receivedAt),
+    staleAt: null,
     updatedAt: visible ? receivedAt : known.updatedAt,
   };
 }
@@ -259,6 +263,7 @@ function resolved(known: KnownAlert, signal: DescribedSignal, receivedAt: Date):
     stateReason: signal.stateReason,
     expiresAt: null,
     expiryGuessed: false,
+    staleAt: null,
     resolvedAt: signal.endsAt === null ? receivedAt : earlier(signal.endsAt, receivedAt),
     resolvedBy: null,
     resolveReceivedAt: receivedAt,

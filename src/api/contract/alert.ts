@@ -48,6 +48,10 @@ export const Alert = z.object({
   assignedTo: z.string().nullable(),
   startsAt: z.string(),
   lastSeenAt: z.string(),
+  staleAt: z
+    .string()
+    .nullable()
+    .describe('Since when nothing was heard of it for so long that its end may have been missed.'),
   createdAt: z.string(),
   updatedAt: z.string(),
   acknowledgedAt: z.string().nullable(),
