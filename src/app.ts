@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { resolveExpired } from './alerts/actions.ts';
+import { markStale, type StaleSource } from './alerts/stale-watch.ts';
 import type { SourceName } from './alerts/alert.ts';
 import { canaryCaller, canaryTenant } from './alerts/canary-alert.ts';
 import { maintainPartitions } from './alerts/delivery-store.ts';
@@ -122,6 +123,8 @@ const sendsEndWithinMs = 12_000;
 /** `endsAt` and `resolve_timeout` are acted on at most 10 s late. */
 const expiryEveryMs = 5_000;
 const expiredPerPass = 500;
+/** What is silent for hours need not be found within seconds: it looks at every open alert. */
+const staleEveryMs = 60_000;
 /** Incidents whose comparison with the provider is due are looked for this often, so that it is spread over time. */
 const reconcileLookMs = 15_000;
 /** With the breaker's own wait this is well below the ten seconds in which work goes on after an outage. */
@@ -547,6 +550,15 @@ export async function startApp(options: AppOptions): Promise<App> {
             },
           },
           {
+            name: 'stale alerts',
+            everyMs: staleEveryMs,
+            run: async () => {
+              if (!(await isListening(db))) return;
+              for (const source of staleSources(settings.sources))
+                while ((await markStale(db, source, clock.now(), expiredPerPass)) === expiredPerPass);
+            },
+          },
+          {
             name: 'heartbeats',
             everyMs: 5_000,
             run: async () => {
@@ -885,6 +897,13 @@ function watchedSources(
   return (Object.keys(sources) as SourceName[]).flatMap((name) => {
     const { heartbeatSeconds } = sources[name];
     return heartbeatSeconds === null ? [] : [{ name, heartbeatSeconds, rules: rulesOf(name) }];
+  });
+}
+
+function staleSources(sources: Config['settings']['sources']): StaleSource[] {
+  return (Object.keys(sources) as SourceName[]).flatMap((name) => {
+    const { staleSeconds } = sources[name];
+    return staleSeconds === null ? [] : [{ name, staleSeconds }];
   });
 }
 

@@ -29,7 +29,7 @@ function written(): Line[] {
   const events = createEvents(createLog({ level: 'debug', destination }), createMetrics());
   const outcomes = ['created', 'updated', 'resolved', 'ignored', 'rejected'] as const;
   events.deliveryCommitted({
-    request: intakeRequest([], at(0)),
+    request: intakeRequest([], at(0), { truncatedAlerts: 3 }),
     result: { ok: true, deliveryId: newId(), results: outcomes.map((outcome) => ({ outcome })) },
   });
   const channel = '#a';

@@ -174,6 +174,8 @@ function applyAction(
         resolvedBy: actor.userId,
         resolveReceivedAt: now,
         expiresAt: null,
+        expiryGuessed: false,
+        staleAt: null,
         receivedAt: now,
       };
     case 'note':

@@ -36,6 +36,8 @@ export const alertColumns = {
   starts_at: 'timestamptz',
   latest_starts_at: 'timestamptz',
   expires_at: 'timestamptz',
+  expiry_guessed: 'boolean',
+  stale_at: 'timestamptz',
   received_at: 'timestamptz',
   last_seen_at: 'timestamptz',
   created_at: 'timestamptz',
@@ -48,6 +50,17 @@ export const alertColumns = {
 } as const satisfies Record<keyof AlertsTable, string>;
 
 export const alertColumnNames = Object.keys(alertColumns) as (keyof AlertsTable)[];
+
+/**
+ * How a start that nobody named is written: as senders write it, too. The column was NOT
+ * NULL from the beginning, and the version before this one reads what we write.
+ */
+const unnamed = new Date(0);
+
+/** As the column `latest_starts_at` has it. */
+export function toLatestStart(latestStartsAt: Date | null): Date {
+  return latestStartsAt ?? unnamed;
+}
 
 /**
  * A row for `json_to_recordset`, before its text is made storable (`toStorableJson`).
@@ -84,8 +97,10 @@ export function toRowJson(alert: KnownAlert): Record<keyof AlertsTable, unknown>
     primary_id: alert.primaryId ?? undefined,
     assigned_to: alert.assignedTo ?? undefined,
     starts_at: alert.startsAt.toISOString(),
-    latest_starts_at: alert.latestStartsAt.toISOString(),
+    latest_starts_at: toLatestStart(alert.latestStartsAt).toISOString(),
     expires_at: alert.expiresAt?.toISOString(),
+    expiry_guessed: alert.expiryGuessed || undefined,
+    stale_at: alert.staleAt?.toISOString(),
     received_at: alert.receivedAt.toISOString(),
     last_seen_at: alert.lastSeenAt.toISOString(),
     created_at: alert.createdAt.toISOString(),
@@ -127,8 +142,10 @@ export function fromRow(row: Selectable<AlertsTable>): KnownAlert {
     primaryId: row.primary_id,
     assignedTo: orNull(row.assigned_to, fromStorable),
     startsAt: row.starts_at,
-    latestStartsAt: row.latest_starts_at,
+    latestStartsAt: row.latest_starts_at > unnamed ? row.latest_starts_at : null,
     expiresAt: row.expires_at,
+    expiryGuessed: row.expiry_guessed ?? false,
+    staleAt: row.stale_at,
     receivedAt: row.received_at,
     lastSeenAt: row.last_seen_at,
     createdAt: row.created_at,

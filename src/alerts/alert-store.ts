@@ -4,9 +4,10 @@ import { prepared } from '../db/prepared.ts';
 import type { ActionKind, ActionSource, AlertsTable } from '../db/schema.ts';
 import { toStorable, toStorableJson } from '../db/text.ts';
 import { newId } from '../lib/ids.ts';
-import type { SourceName } from './alert.ts';
-import { alertColumnNames, alertColumns, fromRow, toRowJson } from './alert-row.ts';
+import { openStatuses, type SourceName } from './alert.ts';
+import { alertColumnNames, alertColumns, fromRow, toLatestStart, toRowJson } from './alert-row.ts';
 import type { KnownAlert } from './apply-signal.ts';
+import { missingHeartbeat } from './missing-heartbeat.ts';
 
 /** SQL that writes or locks alerts and their audit log. Everything works on sets. */
 
@@ -120,7 +121,7 @@ export async function touchAlerts(tx: Tx, alerts: KnownAlert[]): Promise<void> {
       ${alerts.map((alert) => alert.occurrences)}::integer[],
       ${alerts.map((alert) => alert.expiresAt)}::timestamptz[],
       ${alerts.map((alert) => alert.startsAt)}::timestamptz[],
-      ${alerts.map((alert) => alert.latestStartsAt)}::timestamptz[]
+      ${alerts.map((alert) => toLatestStart(alert.latestStartsAt))}::timestamptz[]
     ) AS r (id, last_seen_at, occurrences, expires_at, starts_at, latest_starts_at)
     WHERE a.id = r.id`.execute(tx);
 }
@@ -189,4 +190,25 @@ export async function lockExpired(tx: Tx, now: Date, limit: number): Promise<Kno
     .skipLocked()
     .execute();
   return rows.map(fromRow);
+}
+
+/**
+ * Locks open alerts without an end that are not called stale yet and of which nothing was
+ * heard since then, while somebody listened all the time; at most `limit`. The alert that
+ * says that its source is silent is ours, and nobody repeats it.
+ */
+export async function lockSilent(
+  tx: Tx,
+  source: SourceName,
+  since: Date,
+  limit: number,
+): Promise<KnownAlert[]> {
+  const rows = await sql<Selectable<AlertsTable>>`
+    SELECT * FROM alerts_active
+    WHERE source = ${source} AND status = ANY(${[...openStatuses]}::alert_status[])
+      AND expires_at IS NULL AND stale_at IS NULL AND fingerprint <> ${missingHeartbeat}
+      AND greatest(last_seen_at, (SELECT l.since FROM listening l)) <= ${since}
+    ORDER BY source, tenant, fingerprint LIMIT ${limit}
+    FOR UPDATE SKIP LOCKED`.execute(tx);
+  return rows.rows.map(fromRow);
 }

@@ -96,6 +96,8 @@ export type Alert = {
   /** When the source's word runs out: resolved by us if nothing is heard until then; null = never. */
   expiresAt: Date | null;
   lastSeenAt: Date;
+  /** Since when it is open without a word from its source for so long that its end may have been missed; null: it is not. */
+  staleAt: Date | null;
   createdAt: Date;
   updatedAt: Date;
   acknowledgedAt: Date | null;

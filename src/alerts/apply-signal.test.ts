@@ -71,7 +71,29 @@ describe('a firing report', () => {
   it('without a start counts from its arrival', () => {
     expect(feed(undefined, describedSignal({ startsAt: null }), at(10)).after).toMatchObject({
       startsAt: at(10),
-      latestStartsAt: at(10),
+      latestStartsAt: null,
+    });
+  });
+
+  it('with a start still to come counts from its arrival, unless clocks may differ by that much', () => {
+    const far = feed(undefined, describedSignal({ startsAt: at(71) }), at(10));
+    expect(far.after).toMatchObject({ startsAt: at(10), latestStartsAt: null });
+    expect(far.reason).toContain('still to come');
+    const near = feed(undefined, describedSignal({ startsAt: at(70) }), at(10));
+    expect(near.after).toMatchObject({ startsAt: at(70), latestStartsAt: at(70) });
+    expect(near.reason).not.toContain('still to come');
+    const again = feed(near.after, describedSignal({ startsAt: at(9_000) }), at(20));
+    expect(again.after).toMatchObject({ startsAt: at(70), latestStartsAt: at(70) });
+    const refired = feed(overAlert(), describedSignal({ startsAt: at(9_000) }), at(400));
+    expect(refired.after).toMatchObject({ startsAt: at(400), episode: 2 });
+    expect(refired.reason).toContain('still to come');
+  });
+
+  it('is dated by the first start that is named after a guess', () => {
+    const guessed = feed(undefined, describedSignal({ startsAt: null }), at(10)).after;
+    expect(feed(guessed, describedSignal({ startsAt: at(5) }), at(20)).after).toMatchObject({
+      startsAt: at(5),
+      latestStartsAt: at(5),
     });
   });
 
@@ -96,6 +118,36 @@ describe('a firing report', () => {
     expect(kind).toBe('repeated');
     const { annotations, description, values, expiresAt, links, labels, namespace } = signal;
     expect(after).toMatchObject({ annotations, description, values, expiresAt, links, labels, namespace });
+  });
+
+  describe('with an end to come', () => {
+    const until = (second: number | null, expiryGuessed = false): Partial<DescribedSignal> => ({
+      expiresAt: second === null ? null : at(second),
+      expiryGuessed,
+    });
+    it.each([
+      ['said later: the later', until(400), until(500), until(500)],
+      ['said sooner: the later', until(3_600), until(75), until(3_600)],
+      ['guessed sooner: the one that was said', until(3_600), until(370, true), until(3_600)],
+      ['guessed later: the guess', until(100), until(370, true), until(370, true)],
+      ['said sooner than a guess: the one that was said', until(370, true), until(80), until(80)],
+      ['guessed again: the newer guess', until(370, true), until(365, true), until(365, true)],
+      ['not said at all: never', until(400), until(null), until(null)],
+      ['said where there was none: that', until(null), until(400), until(400)],
+    ])('%s', (_name, first, second, expected) => {
+      const known = feed(undefined, describedSignal(first), at(10)).after;
+      const { kind, after } = feed(known, describedSignal(second), at(70));
+      expect(kind).toBe('repeated');
+      expect(after).toMatchObject(expected);
+    });
+
+    it('resolves at once by an end that has passed, and begins anew when it fires again', () => {
+      const known = feed(undefined, describedSignal(until(3_600)), at(10)).after;
+      const over = feed(known, resolvedSignal({ endsAt: at(65) }), at(70));
+      expect(over.kind).toBe('resolved');
+      const again = feed(over.after, describedSignal({ startsAt: at(200), ...until(500, true) }), at(200));
+      expect(again.after).toMatchObject(until(500, true));
+    });
   });
 
   it('keeps the trace ids of before when it names none', () => {
@@ -149,6 +201,19 @@ describe('a firing report', () => {
     expect(feed(told, describedSignal({ severity: 'P4', mute: 'severity-none' }), at(70)).kind).toBe(
       'changed',
     );
+  });
+
+  it('of an alert that had gone silent takes the mark away, and is told', () => {
+    const known = knownAlert({ staleAt: at(40_000) });
+    const { kind, reason, after } = feed(known, describedSignal(), at(50_000));
+    expect(kind).toBe('changed');
+    expect(reason).toContain(known.lastSeenAt.toISOString());
+    expect(after).toMatchObject({ staleAt: null, updatedAt: at(50_000), status: 'firing' });
+    expect(feed(after, describedSignal(), at(50_010)).kind).toBe('repeated');
+    expect(feed(known, resolvedSignal(), at(50_000)).after).toMatchObject({
+      status: 'resolved',
+      staleAt: null,
+    });
   });
 
   it('neither raises nor lowers a severity that a person chose', () => {
@@ -352,6 +417,41 @@ describe('a resolved report', () => {
     expect(feed(refired, resolvedSignal(parts), at(400)).kind).toBe(kind);
   });
 
+  it.each([
+    ['no start', null],
+    ['a start that is still to come', at(9_000)],
+  ])('ends an alert that came with %s, whatever the clock of its sender says', (_name, startsAt) => {
+    const guessed = feed(undefined, describedSignal({ startsAt }), at(10)).after;
+    const { kind, after } = feed(guessed, resolvedSignal({ startsAt, endsAt: at(5) }), at(11));
+    expect(kind).toBe('resolved');
+    expect(after?.resolvedAt).toEqual(at(5));
+    // As the same sender goes on.
+    const again = feed(after, describedSignal({ startsAt }), at(20));
+    expect(again.kind).toBe('refired');
+    expect(feed(again.after, resolvedSignal({ startsAt, endsAt: at(15) }), at(21)).kind).toBe('resolved');
+  });
+
+  it('that comes once more ends no later episode, also when nobody named its start', () => {
+    const unnamed = describedSignal({ startsAt: null });
+    const end = resolvedSignal({ startsAt: null, endsAt: at(95) });
+    const over = feed(feed(undefined, unnamed, at(10)).after, end, at(100)).after;
+    const again = feed(over, unnamed, at(101)).after;
+    expect(feed(again, end, at(102)).kind).toBe('ignored');
+    expect(feed(again, resolvedSignal({ startsAt: null, endsAt: at(95.001) }), at(102)).kind).toBe(
+      'resolved',
+    );
+  });
+
+  it.each([
+    ['a person ended it', { resolvedAt: at(310), resolvedBy: 'ann' }],
+    ['its source said no end', { resolvedAt: at(310) }],
+    ['its word ran out', { resolvedAt: at(300), resolveReceivedAt: null }],
+  ])('of a later episode is not measured by our clock where %s', (_name, parts) => {
+    const again = feed(overAlert(parts), describedSignal({ startsAt: null }), at(311)).after;
+    expect(again?.latestStartsAt).toBeNull();
+    expect(feed(again, resolvedSignal({ startsAt: null, endsAt: at(306) }), at(312)).kind).toBe('resolved');
+  });
+
   it('that is late also when the newer start came without a resolve between', () => {
     const flapped = feed(knownAlert(), describedSignal({ startsAt: at(200) }), at(210)).after;
     expect(feed(flapped, resolvedSignal({ startsAt: at(0), endsAt: at(150) }), at(220)).kind).toBe('ignored');
@@ -432,7 +532,8 @@ describe('any stream of reports', () => {
             expect([after.resolvedAt !== null, after.resolveReceivedAt !== null]).toEqual([over, over]);
             if (over) expect(after.expiresAt).toBeNull();
             expect(isOpen(after.status) || over).toBe(true);
-            expect(after.startsAt.getTime()).toBeLessThanOrEqual(after.latestStartsAt.getTime());
+            // However far ahead the sender's clock is.
+            expect(after.startsAt.getTime()).toBeLessThanOrEqual(at(now + 60).getTime());
             if (before === undefined) continue;
             expect([after.id, after.createdAt]).toEqual([before.id, before.createdAt]);
             expect(after.episode - before.episode).toBe(kind === 'refired' ? 1 : 0);

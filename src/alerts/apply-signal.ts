@@ -11,8 +11,14 @@ import { isOpen } from './lifecycle.ts';
 
 /** What the rules need to know of the stored alert, beside the alert itself. */
 export type KnownAlert = Alert & {
-  /** The newest start any report of the present episode named. */
-  latestStartsAt: Date;
+  /**
+   * What ended before this was not the present episode: the newest start any report of it
+   * named, else just after the end its source gave the one before. Null: neither is known,
+   * and the time of receipt is no substitute, because senders have clocks of their own.
+   */
+  latestStartsAt: Date | null;
+  /** `expiresAt` is our guess; false: its source said so. */
+  expiryGuessed: boolean;
   /** When we heard that it ended; null while open, and when nobody said so (its source's word ran out). */
   resolveReceivedAt: Date | null;
   /** When the report behind the present status arrived. */
@@ -39,6 +45,9 @@ export type SignalEffect =
  */
 const overtakenWithinMs = 60_000;
 
+/** A sender's clock may be ahead of ours by so much. A start beyond that is none: no end would ever come after it. */
+const clocksDifferByMs = 60_000;
+
 /** @param receivedAt when the report had arrived in full. */
 export function judgeSignal(
   known: KnownAlert | undefined,
@@ -49,24 +58,29 @@ export function judgeSignal(
 }
 
 function judgeFiring(known: KnownAlert | undefined, signal: DescribedSignal, receivedAt: Date): SignalEffect {
-  if (known === undefined) return effect('created', 'first report of this fingerprint');
+  const start = isToCome(signal.startsAt, receivedAt)
+    ? '; the start it names is still to come and is not believed'
+    : '';
+  if (known === undefined) return effect('created', `first report of this fingerprint${start}`);
   if (isOpen(known.status)) {
     const changes = visibleChanges(known, signal);
     if (changes.length > 0)
       return effect('changed', `reported firing again with another ${changes.join(' and ')}`);
+    if (known.staleAt !== null)
+      return effect('changed', `heard of again; it was silent since ${known.lastSeenAt.toISOString()}`);
     return effect('repeated', 'already open: counted, nothing to tell');
   }
   if (overtookItsResolve(known, signal, receivedAt)) {
     return effect('ignored', 'a firing report of the episode that just ended arrived after its resolve');
   }
-  return effect('refired', `firing again after it was resolved: episode ${known.episode + 1}`);
+  return effect('refired', `firing again after it was resolved: episode ${known.episode + 1}${start}`);
 }
 
 function judgeResolved(known: KnownAlert | undefined, signal: DescribedSignal): SignalEffect {
   if (known === undefined)
     return effect('ignored', 'a resolve of an alert that was never seen firing opens nothing');
   if (!isOpen(known.status)) return effect('ignored', 'already resolved');
-  if (endedBefore(signal, known.latestStartsAt)) {
+  if (known.latestStartsAt !== null && endedBefore(signal, known.latestStartsAt)) {
     return effect('ignored', 'a late resolve: it ended before the present episode began');
   }
   const why = signal.stateReason === null ? '' : ` (its source says: ${signal.stateReason})`;
@@ -78,9 +92,19 @@ function effect(kind: SignalEffect['kind'], reason: string): SignalEffect {
 }
 
 function overtookItsResolve(known: KnownAlert, signal: DescribedSignal, receivedAt: Date): boolean {
-  if (signal.startsAt === null || known.resolveReceivedAt === null) return false;
+  if (signal.startsAt === null || known.latestStartsAt === null || known.resolveReceivedAt === null)
+    return false;
   const sinceResolveMs = receivedAt.getTime() - known.resolveReceivedAt.getTime();
   return signal.startsAt.getTime() <= known.latestStartsAt.getTime() && sinceResolveMs < overtakenWithinMs;
+}
+
+function isToCome(startsAt: Date | null, receivedAt: Date): boolean {
+  return startsAt !== null && startsAt.getTime() - receivedAt.getTime() > clocksDifferByMs;
+}
+
+/** The start a report names, if it can be one. */
+function namedStart(signal: DescribedSignal, receivedAt: Date): Date | null {
+  return isToCome(signal.startsAt, receivedAt) ? null : signal.startsAt;
 }
 
 function endedBefore(signal: DescribedSignal, episodeStart: Date): boolean {
@@ -108,7 +132,7 @@ export function applySignal(
   if (effectKind === 'resolved') return resolved(known, signal, context.receivedAt);
   const seen = seenAgain(known, signal, context.receivedAt);
   if (effectKind !== 'refired') return seen;
-  const startsAt = signal.startsAt ?? context.receivedAt;
+  const startsAt = namedStart(signal, context.receivedAt);
   return {
     ...seen,
     status: 'firing',
@@ -117,8 +141,8 @@ export function applySignal(
     episode: known.episode + 1,
     // An incident that is still open for other alerts takes it back; a closed one does not reopen.
     incidentId: context.incidentStillOpen ? known.incidentId : null,
-    startsAt,
-    latestStartsAt: startsAt,
+    startsAt: startsAt ?? context.receivedAt,
+    latestStartsAt: startsAt ?? afterSaidEnd(known),
     receivedAt: context.receivedAt,
     acknowledgedAt: null,
     acknowledgedBy: null,
@@ -129,11 +153,18 @@ export function applySignal(
   };
 }
 
+/** Just after the end of an episode, where its sender said when that was: an end that we dated ourselves says nothing of the sender's clock. */
+function afterSaidEnd(known: KnownAlert): Date | null {
+  const { resolvedAt, resolveReceivedAt } = known;
+  if (resolvedAt === null || resolveReceivedAt === null || resolvedAt >= resolveReceivedAt) return null;
+  return new Date(resolvedAt.getTime() + 1);
+}
+
 function created(
   signal: DescribedSignal,
   context: { id: string; source: Alert['source']; receivedAt: Date },
 ): KnownAlert {
-  const startsAt = signal.startsAt ?? context.receivedAt;
+  const startsAt = namedStart(signal, context.receivedAt);
   return {
     id: context.id,
     source: context.source,
@@ -161,11 +192,13 @@ function created(
     role: 'standalone',
     primaryId: null,
     assignedTo: null,
-    startsAt,
+    startsAt: startsAt ?? context.receivedAt,
     latestStartsAt: startsAt,
     expiresAt: signal.expiresAt,
+    expiryGuessed: signal.expiryGuessed ?? false,
     receivedAt: context.receivedAt,
     lastSeenAt: context.receivedAt,
+    staleAt: null,
     createdAt: context.receivedAt,
     updatedAt: context.receivedAt,
     acknowledgedAt: null,
@@ -178,7 +211,8 @@ function created(
 
 /** Firing once more: the newest text wins, the start moves back but never forward, a person's severity stays. */
 function seenAgain(known: KnownAlert, signal: DescribedSignal, receivedAt: Date): KnownAlert {
-  const visible = visibleChanges(known, signal).length > 0;
+  const visible = known.staleAt !== null || visibleChanges(known, signal).length > 0;
+  const startsAt = namedStart(signal, receivedAt);
   return {
     ...known,
     severity: known.severityPinned ? known.severity : signal.severity,
@@ -195,13 +229,28 @@ function seenAgain(known: KnownAlert, signal: DescribedSignal, receivedAt: Date)
     traceId: signal.traceId ?? known.traceId,
     traceIds: signal.traceIds.length > 0 ? signal.traceIds : known.traceIds,
     occurrences: known.occurrences + 1,
-    startsAt: signal.startsAt === null ? known.startsAt : earlier(known.startsAt, signal.startsAt),
+    startsAt: startsAt === null ? known.startsAt : earlier(known.startsAt, startsAt),
     latestStartsAt:
-      signal.startsAt === null ? known.latestStartsAt : later(known.latestStartsAt, signal.startsAt),
-    expiresAt: signal.expiresAt,
+      startsAt === null || known.latestStartsAt === null
+        ? (startsAt ?? known.latestStartsAt)
+        : later(known.latestStartsAt, startsAt),
+    ...expiry(known, signal),
     lastSeenAt: later(known.lastSeenAt, receivedAt),
+    staleAt: null,
     updatedAt: visible ? receivedAt : known.updatedAt,
   };
+}
+
+/**
+ * As Alertmanager merges two reports of one alert (alert/alert.go, Merge): of two ends
+ * that were said the later holds, and a guess brings none forward. What was only guessed
+ * gives way to whatever the newer report says.
+ */
+function expiry(known: KnownAlert, signal: DescribedSignal): Pick<KnownAlert, 'expiresAt' | 'expiryGuessed'> {
+  const { expiresAt, expiryGuessed } = known;
+  const isSooner = expiresAt !== null && signal.expiresAt !== null && signal.expiresAt < expiresAt;
+  if (isSooner && !expiryGuessed) return { expiresAt, expiryGuessed };
+  return { expiresAt: signal.expiresAt, expiryGuessed: signal.expiryGuessed ?? false };
 }
 
 function resolved(known: KnownAlert, signal: DescribedSignal, receivedAt: Date): KnownAlert {
@@ -213,6 +262,8 @@ function resolved(known: KnownAlert, signal: DescribedSignal, receivedAt: Date):
     values: signal.values,
     stateReason: signal.stateReason,
     expiresAt: null,
+    expiryGuessed: false,
+    staleAt: null,
     resolvedAt: signal.endsAt === null ? receivedAt : earlier(signal.endsAt, receivedAt),
     resolvedBy: null,
     resolveReceivedAt: receivedAt,

@@ -94,7 +94,8 @@ function summary(result: IntakeResult): Record<string, unknown> {
     if (entry.reason !== undefined)
       remarks.push({ index, outcome: entry.outcome, reason: entry.reason.replaceAll('\0', '') });
   });
-  return { ...counts, remarks };
+  const { truncatedAlerts } = result;
+  return { ...counts, ...(truncatedAlerts === undefined ? {} : { truncatedAlerts }), remarks };
 }
 
 /**

@@ -68,6 +68,7 @@ export function describeSignal(
     startsAt: signal.startsAt,
     endsAt: signal.endsAt,
     expiresAt: signal.expiresAt,
+    expiryGuessed: signal.expiryGuessed,
     stateReason: signal.stateReason,
     severity: severity.severity,
     unknownSeverity: severity.unknown,

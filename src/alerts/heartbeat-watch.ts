@@ -2,6 +2,7 @@ import type { Db } from '../db/pool.ts';
 import { toStorable } from '../db/text.ts';
 import type { Clock } from '../lib/clock.ts';
 import { openStatuses, type SourceName } from './alert.ts';
+import { missingHeartbeat } from './missing-heartbeat.ts';
 import { describeSignal } from './describe.ts';
 import { expectHeartbeat, heartbeatsOf } from './heartbeat-store.ts';
 import type { Intake } from './intake.ts';
@@ -31,9 +32,6 @@ export async function watchHeartbeats(
     }
   }
 }
-
-/** Fingerprint of the alert that says that a source is silent. */
-export const missingHeartbeat = 'gomon-heartbeat-missing';
 
 async function isRaised(db: Db, source: SourceName, tenant: string): Promise<boolean> {
   const row = await db

@@ -35,6 +35,8 @@ export type IntakeRequest = {
   receivedAt: Date;
   entries: IntakeEntry[];
   raw: RawDelivery;
+  /** Left out by the sender for a limit of its own. */
+  truncatedAlerts?: number;
   /** Given where the request was answered before it is stored; else one is made. */
   deliveryId?: string;
 };
@@ -45,7 +47,12 @@ export type IntakeEntry =
 
 export type EntryOutcome = 'created' | 'updated' | 'resolved' | 'ignored' | 'rejected';
 export type EntryResult = { outcome: EntryOutcome; id?: string; fingerprint?: string; reason?: string };
-export type IntakeResult = { ok: true; deliveryId: string; results: EntryResult[] };
+export type IntakeResult = {
+  ok: true;
+  deliveryId: string;
+  results: EntryResult[];
+  truncatedAlerts?: number;
+};
 
 export type IntakeRefusal = {
   ok: false;
@@ -349,6 +356,7 @@ function emptyResult(request: IntakeRequest): IntakeResult {
     results: request.entries.map((entry) =>
       entry.ok ? { outcome: 'ignored' } : { outcome: 'rejected', reason: entry.reason },
     ),
+    ...(request.truncatedAlerts === undefined ? {} : { truncatedAlerts: request.truncatedAlerts }),
   };
 }
 
@@ -459,6 +467,7 @@ function textChanged(before: KnownAlert, now: KnownAlert): boolean {
     before.foldKey !== now.foldKey ||
     before.traceIds.join() !== now.traceIds.join() ||
     before.stateReason !== now.stateReason ||
+    before.expiryGuessed !== now.expiryGuessed ||
     !sameMap(before.annotations, now.annotations) ||
     !sameMap(before.labels, now.labels) ||
     JSON.stringify(before.values) !== JSON.stringify(now.values) ||

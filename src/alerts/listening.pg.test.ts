@@ -50,6 +50,11 @@ describe('after ten minutes in which nobody listened', () => {
     expect([ended, never]).toEqual([-601, null]);
     expect(inTheGap).toBeCloseTo(160, -1);
     expect(later).toBeCloseTo(760, -1);
+    // From here on silence counts.
+    const [from] = await database.rows<{ ago: number }>(
+      'SELECT extract(epoch FROM now() - since)::float8 AS ago FROM listening',
+    );
+    expect(from?.ago).toBeLessThan(60);
     // Once.
     expect(await isListening(database.db)).toBe(true);
     expect(await noteListening(database.db)).toBeNull();
@@ -88,7 +93,11 @@ describe('without a gap', () => {
     await believed({ soon: 5 });
     expect(await noteListening(database.db)).toBeNull();
     await lastListened(20);
+    await database.rows(`UPDATE listening SET since = now() - interval '1 day'`);
     expect(await noteListening(database.db)).toBeNull();
+    expect(await database.row(`SELECT since < now() - interval '1 hour' AS "isOld" FROM listening`)).toEqual({
+      isOld: true,
+    });
     expect((await left())['soon']).toBeLessThanOrEqual(5);
     expect(await noteListening(database.db)).toBeNull();
   });

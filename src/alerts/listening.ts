@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Db } from '../db/pool.ts';
 import { openStatuses } from './alert.ts';
-import { missingHeartbeat } from './heartbeat-watch.ts';
+import { missingHeartbeat } from './missing-heartbeat.ts';
 
 /**
  * Our own silence is not the silence of others. An alert whose sender's word runs
@@ -9,7 +9,7 @@ import { missingHeartbeat } from './heartbeat-watch.ts';
  * confirmed, and a heartbeat could not be heard. Whoever listens writes that down
  * every few seconds; a gap is given back, once, to everything that was still
  * believed when it began, and one more report interval on top, because senders
- * need that long to find us again.
+ * need that long to find us again. How long an alert is silent counts from its end.
  *
  * All of it by the clock of the database, which the processes share.
  */
@@ -35,8 +35,11 @@ export async function noteListening(db: Db): Promise<Gap | null> {
     );
     const row = last.rows[0];
     await sql`
-      INSERT INTO listening (last_at) VALUES (now())
-      ON CONFLICT (id) DO UPDATE SET last_at = greatest(listening.last_at, excluded.last_at)`.execute(tx);
+      INSERT INTO listening (last_at, since) VALUES (now(), now())
+      ON CONFLICT (id) DO UPDATE SET last_at = greatest(listening.last_at, excluded.last_at),
+        since = CASE WHEN listening.last_at > now() - make_interval(secs => ${gapFromSeconds}) THEN listening.since ELSE now() END`.execute(
+      tx,
+    );
     if (row === undefined || row.seconds < gapFromSeconds) return null;
     const alerts = await sql`
       UPDATE alerts_active

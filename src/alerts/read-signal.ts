@@ -32,6 +32,11 @@ export function readAlerts(
   });
 }
 
+/** What a sender left out for its own limit (`max_alerts`), where it left out any. */
+export function readTruncated(count: unknown): { truncatedAlerts?: number } {
+  return Number.isSafeInteger(count) && (count as number) > 0 ? { truncatedAlerts: count as number } : {};
+}
+
 /** Reads one alert. The status is its own; that of the group says nothing about it. */
 export function readSignal(
   alert: Record<string, unknown>,

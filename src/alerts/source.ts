@@ -37,6 +37,8 @@ export type ParsedDelivery = {
   entries: ParsedEntry[];
   /** What kind of payload it was, for the decision trail: "Grafana unified alerting, version 1". */
   format: string;
+  /** How many more alerts the sender left out, and takes for told: they never come. */
+  truncatedAlerts?: number;
 };
 
 export type ParsedEntry = { ok: true; signal: AlertSignal } | { ok: false; reason: string };
@@ -58,6 +60,8 @@ export type AlertSignal = {
   endsAt: Date | null;
   /** When the sender's word runs out (a future `endsAt`, `resolve_timeout`); null = never. */
   expiresAt: Date | null;
+  /** The sender said nothing of that end: it is our guess, which shortens no end that was said. */
+  expiryGuessed?: boolean | undefined;
   stateReason: string | null;
   /** Said outright by the sender, not found by our rules (REST API, adapters with a severity scale of their own). */
   explicit: {

@@ -88,10 +88,11 @@ const googleContext = /^([0-9a-f]{32})\/\d{1,20}(?:;o=\d)?$/i;
 function traceIdsIn(value: string): string[] {
   const amazon = amazonRoot.exec(value);
   if (amazon !== null) return [`${amazon[1]}${amazon[2]}`];
-  return value
-    .split(/[\s,]+/)
-    .slice(0, 2 * mostTraceIds)
-    .flatMap(oneId);
+  const parts = value.split(/[\s,]+/).filter((part) => part !== '');
+  if (parts.length <= 1) return parts.flatMap(oneId);
+  // Words such as "a", "bad" and "dead" are hex, too: a list has nothing but ids in it, and no short ones.
+  const isList = parts.every((part) => (plainHex.test(part) ? part.length >= 16 : oneId(part).length > 0));
+  return isList ? parts.slice(0, 2 * mostTraceIds).flatMap(oneId) : [];
 }
 
 function oneId(value: string): string[] {

@@ -38,6 +38,7 @@ export function presentAlert(alert: StoredAlert, addresses: Addresses): Alert {
     assignedTo: alert.assignedTo,
     startsAt: alert.startsAt.toISOString(),
     lastSeenAt: alert.lastSeenAt.toISOString(),
+    staleAt: iso(alert.staleAt),
     createdAt: alert.createdAt.toISOString(),
     updatedAt: alert.updatedAt.toISOString(),
     acknowledgedAt: iso(alert.acknowledgedAt),

@@ -101,6 +101,7 @@ async function receive(services: ApiServices, source: AlertSource, request: Fast
       parsed.entries,
     ),
     raw,
+    ...(parsed.truncatedAlerts === undefined ? {} : { truncatedAlerts: parsed.truncatedAlerts }),
   };
   return storeOrSpool(services.spool, intakeRequest, () => services.intake.submit(intakeRequest));
 }
@@ -141,12 +142,14 @@ export function describeEntries(
       outcome: entry.signal.status,
       reason: `read as ${delivery.format}`,
     });
+    const isGuess = described.expiresAt === null && believedUntil !== null;
     return {
       ok: true,
       signal: {
         ...described,
         tenant: joinTenants(delivery.tenant, described.tenant),
         expiresAt: described.status === 'firing' ? (described.expiresAt ?? believedUntil) : null,
+        expiryGuessed: isGuess || described.expiryGuessed,
       },
     };
   });
@@ -181,6 +184,7 @@ function answerOf(result: IntakeResult): DeliveryAnswer {
     rejected: result.results.flatMap((entry, index) =>
       entry.outcome === 'rejected' ? [{ index, reason: entry.reason ?? 'refused' }] : [],
     ),
+    ...(result.truncatedAlerts === undefined ? {} : { truncatedAlerts: result.truncatedAlerts }),
   };
 }
 

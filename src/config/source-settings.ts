@@ -29,7 +29,7 @@ const SeverityWords = z
     }
   });
 
-function commonSettings(defaults: { resolveTimeoutSeconds: number | null }) {
+function commonSettings(defaults: { resolveTimeoutSeconds: number | null; staleSeconds: number | null }) {
   const rules = defaultSourceRules;
   return {
     severity: z
@@ -79,15 +79,27 @@ function commonSettings(defaults: { resolveTimeoutSeconds: number | null }) {
       .describe(
         'How long an alert without an end is believed when nothing more is heard of it; null: until it is resolved.',
       ),
+    staleSeconds: z
+      .int()
+      .min(60)
+      .max(2_592_000)
+      .nullable()
+      .default(defaults.staleSeconds)
+      .describe(
+        'An open alert without an end of which nothing is heard for so long is marked as stale, and people are reminded once; null: never.',
+      ),
   };
 }
 
-const CommonSource = z.strictObject(commonSettings({ resolveTimeoutSeconds: null }));
+/** Twice the repeat interval of Grafana and Alertmanager (4 h), and an hour for what lies on the way. */
+const staleSeconds = 32_400;
+
+const CommonSource = z.strictObject(commonSettings({ resolveTimeoutSeconds: null, staleSeconds: null }));
 
 export const SourcesSettings = z.strictObject({
   grafana: z
     .strictObject({
-      ...commonSettings({ resolveTimeoutSeconds: null }),
+      ...commonSettings({ resolveTimeoutSeconds: null, staleSeconds }),
       signatureHeader: HeaderName.default('X-Grafana-Alerting-Signature').describe(
         'Header with the HMAC signature, as in the contact point. GRAFANA_SIGNATURE_HEADER.',
       ),
@@ -106,7 +118,7 @@ export const SourcesSettings = z.strictObject({
     .prefault({})
     .describe('Grafana webhooks.'),
   alertmanager: z
-    .strictObject(commonSettings({ resolveTimeoutSeconds: 300 }))
+    .strictObject(commonSettings({ resolveTimeoutSeconds: 300, staleSeconds }))
     .prefault({})
     .describe('Alertmanager webhooks, and the Alertmanager API for Prometheus.'),
   api: CommonSource.prefault({}).describe('POST /api/v1/alerts.'),

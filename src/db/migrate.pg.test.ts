@@ -41,3 +41,26 @@ describe('migrating', () => {
     );
   });
 });
+
+it('frees open alerts whose start was the time of their receipt', async () => {
+  await client.query(`DELETE FROM gomon_migrations WHERE name = '0010-guessed-times.sql'`);
+  for (const table of ['alerts_active', 'alerts_archive'])
+    await client.query(`ALTER TABLE ${table} DROP COLUMN expiry_guessed`);
+  await client.query(`
+    INSERT INTO alerts_active (id, correlation_id, source, fingerprint, severity, status, title, starts_at,
+      latest_starts_at, received_at, last_seen_at, created_at, updated_at)
+    SELECT gen_random_uuid(), gen_random_uuid(), 'api', name, 'P3', status::alert_status, name, start, start,
+      received, received, timestamptz '2026-11-20 08:00:00Z', received
+    FROM (VALUES
+      ('guessed', 'firing', timestamptz '2026-11-20 08:00:00Z', timestamptz '2026-11-20 08:05:00Z'),
+      ('guessed again', 'acknowledged', '2026-11-20 08:05:00Z', '2026-11-20 08:05:00Z'),
+      ('far ahead', 'firing', '2099-01-01 00:00:00Z', '2026-11-20 08:00:00Z'),
+      ('named', 'firing', '2026-11-20 07:59:59Z', '2026-11-20 08:00:00Z'),
+      ('over', 'resolved', '2026-11-20 08:00:00Z', '2026-11-20 08:05:00Z')
+    ) AS old (name, status, start, received)`);
+  expect((await migrate(database.url)).applied).toEqual(['0010-guessed-times.sql']);
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT fingerprint AS name FROM alerts_active WHERE latest_starts_at = 'epoch' ORDER BY 1`,
+  );
+  expect(rows.map((row) => row.name)).toEqual(['far ahead', 'guessed', 'guessed again']);
+});

@@ -64,6 +64,8 @@ export type AlertsTable = {
   starts_at: Date;
   latest_starts_at: Date;
   expires_at: Date | null;
+  expiry_guessed: boolean | null;
+  stale_at: Date | null;
   received_at: Date;
   last_seen_at: Date;
   created_at: Date;
@@ -298,7 +300,7 @@ type IdempotencyKeysTable = {
   created_at: Date;
 };
 
-type ListeningTable = { id: Generated<boolean>; last_at: Date };
+type ListeningTable = { id: Generated<boolean>; last_at: Date; since: Date | null };
 
 type SourceHeartbeatsTable = { source: string; tenant: string; last_seen_at: Date };
 

@@ -134,6 +134,33 @@ describe('the accounts', () => {
     expect(await accounts()).toMatchObject({ holds: true, suppressedBy: { overtaken: 1, 'no-notifier': 1 } });
   });
 
+  it('know that nobody was there for an episode that was over before anybody looked', async () => {
+    await fire('told', 5);
+    await work(6);
+    await send(7);
+    for (const name of ['told', 'flaps']) {
+      await fire(name, 10);
+      await resolve(name, 100);
+      await fire(name, 200);
+      await resolve(name, 300);
+      await fire(name, 400);
+    }
+    await work(401, true);
+    const suppressedBy = { 'no-notifier': 5 };
+    expect(await accounts()).toMatchObject({ holds: true, accepted: 6, delivered: 1, suppressedBy });
+    // Once more the same: nothing is looked at twice.
+    await resolve('flaps', 500);
+    await work(501, true);
+    const [noted] = await database.rows('SELECT count(*)::int AS count FROM untold_episodes');
+    expect(noted).toEqual({ count: 5 });
+    // And in the archive.
+    await fire('flaps', 600);
+    const [id = ''] = await resolve('flaps', 700);
+    await act(database.db, id, { kind: 'resolve-and-archive' }, { userId: 'x', door: 'api' }, at(710));
+    await work(711, true);
+    expect(await accounts()).toMatchObject({ holds: true, suppressedBy: { 'no-notifier': 6 } });
+  });
+
   it('count what shares a message as delivered by it', async () => {
     const fold = { foldKey: 'prom "1"\u2028', labels: { alertname: 'DatasourceError' } };
     await fire('one', 10, fold);

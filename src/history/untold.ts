@@ -7,20 +7,30 @@ import { longestSpanDays } from './accounts.ts';
  * show it afterwards, so that the ledger can tell them from lost ones.
  */
 
-/** Nobody to tell is configured: these alerts were worked on, and stay untold. */
+/** Of one alert at once; nothing flaps oftener within the time that an account covers. */
+const mostOvertaken = 10_000;
+
+/**
+ * Nobody to tell is configured: these alerts were worked on, and stay untold. So do
+ * their episodes since the last one known of, which were over before anybody looked.
+ */
 export async function noteNobodyToTell(db: Db, alertIds: string[], now: Date): Promise<void> {
   if (alertIds.length === 0) return;
   await sql`
     INSERT INTO untold_episodes (alert_id, episode, reason, noted_at)
-    SELECT id, episode, 'no-notifier', ${now} FROM (
+    SELECT a.id, untold.episode, 'no-notifier', ${now} FROM (
       SELECT id, episode FROM alerts_active WHERE id = ANY(${alertIds}::uuid[])
       UNION ALL SELECT id, episode FROM alerts_archive WHERE id = ANY(${alertIds}::uuid[])
-    ) AS worked_on
+    ) AS a
+    CROSS JOIN LATERAL (
+      SELECT greatest(
+        (SELECT max(u.episode) FROM untold_episodes u WHERE u.alert_id = a.id),
+        (SELECT max(n.episode) FROM notifications n WHERE n.subject = 'alert:' || a.id AND n.purpose = 'card'),
+        a.episode - ${mostOvertaken}::int - 1, 0) AS last
+    ) AS known
+    CROSS JOIN LATERAL generate_series(least(known.last + 1, a.episode), a.episode) AS untold (episode)
     ON CONFLICT DO NOTHING`.execute(db);
 }
-
-/** Of one alert at once; nothing flaps oftener within the time that an account covers. */
-const mostOvertaken = 10_000;
 
 /**
  * An alert that ended and fired again before anybody could be told of the first time

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { at, storedAlert } from '../../test/support/alerts.ts';
+import type { StoredAlert } from '../alerts/alert-queries.ts';
 import { nextState } from './follow.ts';
 import type { Incident } from './incident.ts';
 
@@ -76,6 +77,50 @@ describe('what alerts mean for their incident', () => {
         details: { from: 'assigned', to: 'resolved' },
       },
     ]);
+  });
+
+  describe('that its source ended without its condition having changed', () => {
+    const ended = (id: string, stateReason: string | null, parts: Partial<StoredAlert> = {}) =>
+      storedAlert({
+        id,
+        stateReason,
+        status: 'resolved',
+        resolvedAt: at(90),
+        resolveReceivedAt: at(91),
+        ...parts,
+      });
+    const noteOf = (alerts: StoredAlert[]): string => {
+      const step = nextState(incident(), alerts, now);
+      const [command] = step.commands;
+      const note = command?.kind === 'close' ? (command.note ?? '') : '';
+      const reason = String(step.audits[0]?.details['reason']);
+      expect([note, reason].map((text) => text.includes('need not mean'))).not.toContain(
+        !note.includes('need not mean'),
+      );
+      return note;
+    };
+
+    it('is an end with that reason, in the note and in the audit log', () => {
+      expect(noteOf([ended('a1', 'Paused')])).toBe(
+        'All alerts are resolved; its source says: Paused, which need not mean that the condition is over.',
+      );
+      expect(
+        noteOf([ended('a1', 'Updated'), ended('a2', null), ended('a3', 'Updated'), ended('a4', 'NoData')]),
+      ).toContain('its source says of 3 of 4: Updated (2), NoData,');
+    });
+
+    it('names a few reasons of many, and little of each', () => {
+      const many = Array.from({ length: 300 }, (_, n) => ended(`a${n}`, `${n} ${'x'.repeat(10_000)}`));
+      expect(noteOf(many)).toContain(' and 295 more');
+      expect(noteOf(many).length).toBeLessThan(700);
+    });
+
+    it('is an end like any other where a person ended it, or its word ran out', () => {
+      const person = ended('a1', 'NoData', { resolvedBy: 'ann@example.org' });
+      expect(noteOf([person, ended('a2', 'NoData', { resolveReceivedAt: null })])).toBe(
+        'All alerts are resolved.',
+      );
+    });
   });
 
   it('is the end also when the last of them went to the archive', () => {

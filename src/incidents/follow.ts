@@ -99,6 +99,7 @@ function raises(gravest: Severity, incident: Incident): boolean {
 
 function resolved(incident: Incident, alerts: Member[], now: Date): Step {
   const by = alerts.map((alert) => alert.resolvedBy).find((person) => person !== null) ?? 'system';
+  const why = reasonsOf(alerts);
   const next: Incident = { ...incident, status: 'resolved', resolvedAt: now, updatedAt: now };
   const audits: AuditEntry[] = [
     {
@@ -108,8 +109,35 @@ function resolved(incident: Incident, alerts: Member[], now: Date): Step {
       userId: 'system',
       door: 'system',
       at: now,
-      details: { from: incident.status, to: 'resolved', reason: 'its last alert was resolved' },
+      details: {
+        from: incident.status,
+        to: 'resolved',
+        reason: `its last alert was resolved${why === '' ? '' : `; ${why}`}`,
+      },
     },
   ];
-  return { incident: next, commands: [{ kind: 'close', note: 'All alerts are resolved.' }], audits, by };
+  const note = `All alerts are resolved${why === '' ? '' : `; ${why}`}.`;
+  return { incident: next, commands: [{ kind: 'close', note }], audits, by };
+}
+
+/** Enough to know what happened; an incident may have hundreds of alerts. */
+const mostReasons = 5;
+
+/**
+ * What sources said of why they ended alerts (Grafana: Paused, Updated, RuleDeleted,
+ * MissingSeries, NoData …): then nobody knows that the condition is over, and an
+ * incident must not end without a word of it. '' when none said anything.
+ */
+function reasonsOf(alerts: Member[]): string {
+  const reasons = alerts.flatMap((alert) => {
+    const endedBySource = alert.resolvedBy === null && alert.resolveReceivedAt !== null;
+    return endedBySource && alert.stateReason !== null ? [alert.stateReason.slice(0, 80)] : [];
+  });
+  if (reasons.length === 0) return '';
+  const counted = [...Map.groupBy(reasons, (reason) => reason)].map(([reason, { length }]) =>
+    length === 1 ? reason : `${reason} (${length})`,
+  );
+  const more = counted.length > mostReasons ? ` and ${counted.length - mostReasons} more` : '';
+  const of = alerts.length === 1 ? '' : ` of ${reasons.length} of ${alerts.length}`;
+  return `its source says${of}: ${counted.slice(0, mostReasons).join(', ')}${more}, which need not mean that the condition is over`;
 }

@@ -1,5 +1,6 @@
 import { type RawBuilder, type Selectable, sql } from 'kysely';
-import type { Alert, Severity } from '../alerts/alert.ts';
+import type { Severity } from '../alerts/alert.ts';
+import type { KnownAlert } from '../alerts/apply-signal.ts';
 import type { Db, Tx } from '../db/pool.ts';
 import { type CursorPosition, type Page, toPage } from '../db/page.ts';
 import type { AlertsTable, IncidentStatus, IncidentsTable } from '../db/schema.ts';
@@ -63,19 +64,35 @@ export async function incidentIdsOf(db: Db | Tx, alertIds: string[]): Promise<st
 
 /** An alert as the rules of its incident see it. */
 export type Member = Pick<
-  Alert,
-  'id' | 'incidentId' | 'severity' | 'status' | 'acknowledgedAt' | 'acknowledgedBy' | 'resolvedBy'
+  KnownAlert,
+  | 'id'
+  | 'incidentId'
+  | 'severity'
+  | 'status'
+  | 'stateReason'
+  | 'acknowledgedAt'
+  | 'acknowledgedBy'
+  | 'resolvedBy'
+  | 'resolveReceivedAt'
 > & { archivedAt: Date | null };
 
 /** All alerts of these incidents, however many: a rule that overlooks one ends an incident too early. Hence few columns. */
 export async function membersOf(db: Db | Tx, incidentIds: string[]): Promise<Member[]> {
   if (incidentIds.length === 0) return [];
   const columns = sql.raw(
-    'id, incident_id, severity, status, acknowledged_at, acknowledged_by, resolved_by, created_at',
+    'id, incident_id, severity, status, state_reason, acknowledged_at, acknowledged_by, resolved_by, resolve_received_at, created_at',
   );
   type Row = Pick<
     Selectable<AlertsTable>,
-    'id' | 'incident_id' | 'severity' | 'status' | 'acknowledged_at' | 'acknowledged_by' | 'resolved_by'
+    | 'id'
+    | 'incident_id'
+    | 'severity'
+    | 'status'
+    | 'state_reason'
+    | 'acknowledged_at'
+    | 'acknowledged_by'
+    | 'resolved_by'
+    | 'resolve_received_at'
   > & { archived_at: Date | null };
   const rows = await sql<Row>`
     SELECT ${columns}, NULL::timestamptz AS archived_at FROM alerts_active WHERE incident_id = ANY(${incidentIds}::uuid[])
@@ -87,9 +104,11 @@ export async function membersOf(db: Db | Tx, incidentIds: string[]): Promise<Mem
     incidentId: row.incident_id,
     severity: row.severity,
     status: row.status,
+    stateReason: row.state_reason === null ? null : fromStorable(row.state_reason),
     acknowledgedAt: row.acknowledged_at,
     acknowledgedBy: row.acknowledged_by === null ? null : fromStorable(row.acknowledged_by),
     resolvedBy: row.resolved_by === null ? null : fromStorable(row.resolved_by),
+    resolveReceivedAt: row.resolve_received_at,
     archivedAt: row.archived_at,
   }));
 }

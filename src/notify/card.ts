@@ -123,6 +123,7 @@ function alertCard(
     namespace: alert.namespace,
     labels: chosenLabels(alert),
     startsAt: alert.startsAt,
+    silentSince: over || alert.staleAt === null ? null : alert.lastSeenAt,
     resolvedAt: past ? null : alert.resolvedAt,
     acknowledgedBy: past ? null : person(alert.acknowledgedBy),
     acknowledgedAt: past ? null : alert.acknowledgedAt,

@@ -29,7 +29,7 @@ export function lineText(action: RecordedAction, people: Map<string, Person>, ti
       return `Assigned${about}${to}${by}`;
     }
     default: {
-      const { reason } = action.details;
+      const reason = action.details['reason'] ?? action.details['stateReason'];
       const why = typeof reason === 'string' ? `: ${reason}` : '';
       return `Resolved${about}${by}${why}`;
     }

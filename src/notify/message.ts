@@ -17,6 +17,8 @@ export type AlertCard = {
   /** A few labels worth seeing, already chosen and ordered. */
   labels: { name: string; value: string }[];
   startsAt: Date;
+  /** When it was last heard of, where that is so long ago that its end may have been missed. */
+  silentSince: Date | null;
   resolvedAt: Date | null;
   /** Who acted last and what they did, if a person or a rule did. */
   acknowledgedBy: Person | null;

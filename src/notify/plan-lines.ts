@@ -107,6 +107,47 @@ export async function planTransitionLines(
   );
 }
 
+/** Nothing happens to what is silent: a reminder that comes late is still one. But not of thousands, for hours. */
+const reminderIsNewsForMs = 60 * 60_000;
+
+/**
+ * Reminds people once, in the thread of its card, of an alert whose source says nothing of
+ * it any more. Cards that alerts share say it on the card alone.
+ */
+export async function planSilenceLines(
+  tx: Tx,
+  subjects: ChangedSubject[],
+  notifier: string,
+  now: Date,
+): Promise<void> {
+  const lines = subjects.flatMap(({ alerts, isShared, open, cards }) =>
+    isShared || !open
+      ? []
+      : alerts.flatMap((alert) => {
+          const { staleAt } = alert;
+          if (staleAt === null || now.getTime() - staleAt.getTime() >= reminderIsNewsForMs) return [];
+          return cards
+            .filter((card) => card.episode === alert.episode && isPosted(card, notifier))
+            .map((card) =>
+              rowFor(card, {
+                key: `silent:${staleAt.getTime()}`,
+                alert,
+                at: staleAt,
+                text: silenceText(alert.lastSeenAt),
+                broadcast: alert.severity === 'P0',
+                expiresAt: new Date(staleAt.getTime() + reminderIsNewsForMs),
+              }),
+            );
+        }),
+  );
+  if (lines.length > 0) await addLines(tx, lines, now);
+}
+
+function silenceText(lastSeenAt: Date): string {
+  const at = lastSeenAt.toISOString();
+  return `Not heard of since ${at.slice(0, 10)} ${at.slice(11, 16)} UTC: it may be over without its source having said so. Please look, and resolve it here if it is.`;
+}
+
 type DueLine = { card: Notification; action: RecordedAction; alert: Alert; isShared: boolean };
 
 /** Pure: which of the things that happened are said in the thread of which card. */

@@ -14,7 +14,7 @@ import {
   wakeDispatchers,
 } from './ledger.ts';
 import { postLane } from './lanes.ts';
-import { planTransitionLines } from './plan-lines.ts';
+import { planSilenceLines, planTransitionLines } from './plan-lines.ts';
 import { notificationPriority, routeAlert, type Routing, subjectOf, suppression } from './route.ts';
 
 /**
@@ -118,17 +118,14 @@ async function writePlan(
     await wakeDispatchers(tx, lanes);
   }
   const isShared = (subject: Subject): boolean => subject.episode === null;
-  await planTransitionLines(
-    tx,
-    subjects.map((subject) => ({
-      alerts: subject.changed,
-      isShared: isShared(subject),
-      open: subject.open,
-      cards: existing.get(subject.key) ?? [],
-    })),
-    options.notifier,
-    now,
-  );
+  const changed = subjects.map((subject) => ({
+    alerts: subject.changed,
+    isShared: isShared(subject),
+    open: subject.open,
+    cards: existing.get(subject.key) ?? [],
+  }));
+  await planTransitionLines(tx, changed, options.notifier, now);
+  await planSilenceLines(tx, changed, options.notifier, now);
 }
 
 type Refresh = { id: string; priority: number; closed: boolean };

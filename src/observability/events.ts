@@ -44,6 +44,19 @@ export function createEvents(
       for (const [outcome, count] of Object.entries(counts)) {
         metrics.alertsReceived.inc({ source: request.source, outcome }, count);
       }
+      if (request.truncatedAlerts !== undefined) {
+        metrics.truncatedAlerts.inc({ source: request.source }, request.truncatedAlerts);
+        log.warn(
+          {
+            event: 'delivery.truncated',
+            source: request.source,
+            sender: request.sender,
+            deliveryId: result.deliveryId,
+            truncatedAlerts: request.truncatedAlerts,
+          },
+          'a source left out alerts: they never come',
+        );
+      }
       metrics.alertProcessing.observe(Math.max(0, (Date.now() - request.receivedAt.getTime()) / 1_000));
       log.debug(
         {

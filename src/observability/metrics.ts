@@ -44,6 +44,12 @@ export function createMetrics() {
       labelNames: ['source'],
       registers,
     }),
+    truncatedAlerts: new Counter({
+      name: 'gomon_alerts_truncated_total',
+      help: 'Alerts that senders left out of their requests for a limit of their own.',
+      labelNames: ['source'],
+      registers,
+    }),
     alertProcessing: new Histogram({
       name: 'gomon_alert_processing_seconds',
       help: 'From a request received in full to its commit.',

@@ -97,6 +97,7 @@ function cardOf(count: number, since: Date, over: Date | null): AlertCard {
     namespace: null,
     labels: [],
     startsAt: since,
+    silentSince: null,
     resolvedAt: over,
     acknowledgedBy: null,
     acknowledgedAt: null,

@@ -202,6 +202,25 @@ describe('in the role of an Alertmanager', () => {
     expect(calls('FutureEnd fires')).toBe(2);
   });
 
+  it.each([
+    [
+      'SoonerEnd',
+      'a sooner one',
+      { endsAt: () => new Date(world.clock.now().getTime() + 5_000).toISOString() },
+    ],
+    ['NoEndAfter', 'none', {}],
+  ])('%s: keeps an end an hour ahead when the next report names %s', async (alertname, _what, second) => {
+    const annotations = { summary: `${alertname} fires` };
+    await prometheus([prometheusAlert({ alertname }, { annotations, endsAt: minute(60) })]);
+    const again = { annotations, ...('endsAt' in second ? { endsAt: second.endsAt() } : {}) };
+    expect((await prometheus([prometheusAlert({ alertname }, again)])).body).toMatchObject({ updated: 1 });
+    await world.advance(50 * 60_000);
+    await world.drain();
+    expect(await active(alertname)).toMatchObject([{ status: 'firing' }]);
+    await prometheus([prometheusAlert({ alertname }, { annotations, endsAt: minute(-1) })]);
+    expect(await active(alertname)).toMatchObject([{ status: 'resolved' }]);
+  });
+
   it('resolves by an end that has passed, and hears it again without a word', async () => {
     const alert = { startsAt: minute(-10), annotations: { summary: 'PastEnd fires' } };
     await prometheus([prometheusAlert({ alertname: 'PastEnd' }, { ...alert, endsAt: minute(4) })]);
@@ -209,6 +228,13 @@ describe('in the role of an Alertmanager', () => {
     for (let i = 0; i < 3; i += 1) expect((await prometheus([over])).status).toBe(200);
     expect(await active('PastEnd')).toMatchObject([{ status: 'resolved' }]);
     expect(calls('PastEnd fires')).toBe(2);
+  });
+
+  it('resolves what named no start by an end a second ago, as amtool sends it', async () => {
+    const alert = prometheusAlert({ alertname: 'ByHand' });
+    expect((await prometheus([alert])).body).toMatchObject({ created: 1 });
+    const over = { ...alert, endsAt: new Date(world.clock.now().getTime() - 1_000).toISOString() };
+    expect((await prometheus([over])).body).toMatchObject({ resolved: 1 });
   });
 
   it('stores the good ones of a request in which others are wrong, which is then a 400', async () => {

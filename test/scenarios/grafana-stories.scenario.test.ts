@@ -90,6 +90,16 @@ describe('one Grafana alert over time', () => {
     expect(messages('Mixed two')[0]?.text).not.toMatch(/resolved/i);
   });
 
+  it('says how many alerts Grafana left out: they never come', async () => {
+    const body = { ...grafanaWebhook([story('Truncated')()]), truncatedAlerts: 7 };
+    const answer = await world.call('POST', '/api/v1/webhooks/grafana', body);
+    expect(answer).toMatchObject({ status: 200, body: { received: 1, created: 1, truncatedAlerts: 7 } });
+    const delivery = await world.call('GET', `/api/v1/deliveries/${answer.body.deliveryId}`);
+    expect(delivery.body.outcome).toMatchObject({ created: 1, truncatedAlerts: 7 });
+    const { text } = await world.call('GET', '/metrics');
+    expect(text).toContain('gomon_alerts_truncated_total{source="grafana"} 7');
+  });
+
   it('ignores a resolve of what was never seen firing', async () => {
     const alert = story('Unknown resolve');
     expect(await send([alert({ status: 'resolved', endsAt: minute(0) })])).toEqual(counts({ ignored: 1 }));
@@ -368,6 +378,25 @@ describe('a broken data source', () => {
     ]);
     expect(shared().map((message) => /resolved/i.test(message.text))).toEqual([true, true]);
   });
+});
+
+it('says why an incident ended when its rule was only paused', async () => {
+  const alert = story('Paused rule');
+  await send([alert({ severity: 'P0' })]);
+  const annotations = { grafana_state_reason: 'Paused' };
+  expect(await send([alert({ severity: 'P0', status: 'resolved', endsAt: minute(0), annotations })])).toEqual(
+    counts({ resolved: 1 }),
+  );
+  const { incidentId } = await world.alert('q=Paused%20rule');
+  const incident = (await world.call('GET', `/api/v1/incidents/${incidentId}`)).body;
+  expect(incident.status).toBe('resolved');
+  const ended = incident.actions.find((one: { action: string }) => one.action === 'incident_status');
+  expect(ended.details.reason).toContain('Paused');
+  const closed = world.opsgenie.alerts().find((one) => JSON.stringify(one).includes('Paused rule'));
+  expect(JSON.stringify(closed?.notes)).toContain('its source says: Paused');
+  expect(messages('Paused rule', '#alert-critical')[0]?.replies.map((one) => one.text)).toEqual([
+    'Resolved by its source (grafana): Paused',
+  ]);
 });
 
 it('leaves nothing that Slack refused or took with a frown', () => {

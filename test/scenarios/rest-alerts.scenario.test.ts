@@ -141,6 +141,26 @@ describe('POST /api/v1/alerts', () => {
     });
   });
 
+  it.each([
+    ['no start is named', {}],
+    ['the start named is not credible', { startsAt: '2099-01-01T00:00:00Z' }],
+  ])('ends an alert by a clock that is behind ours where %s', async (name, start) => {
+    const alert = { title: `Skewed: ${name}`, ...start };
+    for (const outcome of ['created', 'updated']) {
+      expect((await post(alert)).body.results).toMatchObject([{ outcome }]);
+      // Cut to whole seconds, as `date` writes it.
+      const endsAt = new Date(world.clock.now().getTime() - 5_000).toISOString().replace(/\.\d+Z$/, 'Z');
+      const ended = await post({ title: alert.title, status: 'resolved', endsAt });
+      expect(ended.body.results).toMatchObject([{ outcome: 'resolved' }]);
+      // Once more, late: it was of the episode that is over.
+      expect((await post(alert)).body.results).toMatchObject([{ outcome: 'updated' }]);
+      const late = await post({ title: alert.title, status: 'resolved', endsAt });
+      expect(late.body.results).toMatchObject([{ outcome: 'ignored' }]);
+      await post({ title: alert.title, status: 'resolved' });
+      await world.advance(60_000);
+    }
+  });
+
   it('resolves what repeats title, namespace and labels, whatever their order', async () => {
     const created = await post({ title: 'Same', namespace: 'a', labels: { x: '1', y: '2' } });
     const resolved = await post({

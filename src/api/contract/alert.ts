@@ -48,6 +48,10 @@ export const Alert = z.object({
   assignedTo: z.string().nullable(),
   startsAt: z.string(),
   lastSeenAt: z.string(),
+  staleAt: z
+    .string()
+    .nullable()
+    .describe('Since when nothing was heard of it for so long that its end may have been missed.'),
   createdAt: z.string(),
   updatedAt: z.string(),
   acknowledgedAt: z.string().nullable(),
@@ -113,6 +117,11 @@ export const DeliveryAnswer = z.object({
   resolved: z.number().int(),
   ignored: z.number().int(),
   rejected: z.array(z.object({ index: z.number().int(), reason: z.string() })),
+  truncatedAlerts: z
+    .number()
+    .int()
+    .optional()
+    .describe('How many more alerts the sender left out, where it left out any: it takes them for told.'),
 });
 export type DeliveryAnswer = z.infer<typeof DeliveryAnswer>;
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import { excerpt, found, isObject } from '../../lib/found.ts';
+import { timeOrNull } from '../../lib/times.ts';
 import { meantField } from './field-names.ts';
 
 /**
@@ -49,10 +50,13 @@ function faultsOf(map: unknown): { path: string[]; message: string }[] {
   });
 }
 
-const Time = z.iso.datetime({
-  offset: true,
-  error: 'Expected an ISO 8601 time with a zone, such as 2026-11-20T08:15:30Z.',
-});
+const IsoTime = z.iso.datetime({ offset: true });
+const noTime = 'Expected an ISO 8601 time with a zone, such as 2026-11-20T08:15:30Z.';
+/** An empty text is no time, as year 1 and 1970 are: that is how other languages write it. */
+const Time = z
+  .string({ error: noTime })
+  .refine((text) => text === '' || IsoTime.safeParse(text).success, { error: noTime })
+  .meta({ format: 'date-time' });
 
 const fields = {
   title: z
@@ -103,10 +107,14 @@ export const CreateAlert = z
   .strictObject(fields, {
     error: (issue) => (issue.code === 'unrecognized_keys' ? unknownFields(issue['keys']) : undefined),
   })
-  .refine(({ startsAt, endsAt }) => !startsAt || !endsAt || Date.parse(endsAt) >= Date.parse(startsAt), {
-    path: ['endsAt'],
-    error: 'endsAt is before startsAt.',
-  });
+  .refine(
+    (alert) => {
+      const startsAt = timeOrNull(alert.startsAt);
+      const endsAt = timeOrNull(alert.endsAt);
+      return startsAt === null || endsAt === null || endsAt >= startsAt;
+    },
+    { path: ['endsAt'], error: 'endsAt is before startsAt.' },
+  );
 
 export type CreateAlert = z.infer<typeof CreateAlert>;
 

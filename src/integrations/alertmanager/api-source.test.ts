@@ -96,6 +96,11 @@ describe('POST /api/v2/alerts', () => {
     });
   });
 
+  it('says which end it guessed', () => {
+    expect(posted({ labels })).toMatchObject({ expiryGuessed: true });
+    expect(posted({ labels, endsAt: '2026-11-20T09:00:00Z' })).not.toHaveProperty('expiryGuessed');
+  });
+
   it('removes empty label values, and keeps UTF-8 and private names', () => {
     const odd = { '名前 x': '1', __alert_rule_uid__: 'abc' };
     expect(

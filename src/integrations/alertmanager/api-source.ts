@@ -118,10 +118,10 @@ function ending(
   endsAt: Date | null,
   receivedAt: Date,
   resolveTimeoutSeconds: number,
-): Pick<AlertSignal, 'status' | 'endsAt' | 'expiresAt'> {
+): Pick<AlertSignal, 'status' | 'endsAt' | 'expiresAt' | 'expiryGuessed'> {
   if (endsAt === null) {
     const expiresAt = new Date(receivedAt.getTime() + resolveTimeoutSeconds * 1_000);
-    return { status: 'firing', endsAt: null, expiresAt };
+    return { status: 'firing', endsAt: null, expiresAt, expiryGuessed: true };
   }
   if (endsAt <= receivedAt) return { status: 'resolved', endsAt, expiresAt: null };
   return { status: 'firing', endsAt: null, expiresAt: endsAt };

@@ -109,6 +109,17 @@ describe('createAlertmanagerSource', () => {
   });
 
   it.each([
+    [3, 3],
+    [0, undefined],
+    ['3', undefined],
+    [-1, undefined],
+    [null, undefined],
+  ])('knows of truncatedAlerts %j that %j never come', (truncatedAlerts, count) => {
+    const result = parse({ ...group, alerts: [alert], truncatedAlerts });
+    expect(result.ok && result.truncatedAlerts).toBe(count);
+  });
+
+  it.each([
     ['[]', 'an empty JSON array, as Prometheus posts it to /api/v2/alerts'],
     ['{"text":"x"}', 'a JSON object with the keys text'],
     ['{"alerts":{}}', 'alerts: expected an array, found an empty object.'],

@@ -1,7 +1,7 @@
 import type { AlertSource, ParsedDelivery, Refusal, SourceRequest } from '../../alerts/source.ts';
 import { excerpt, isObject } from '../../lib/found.ts';
 import { parseJsonBody, seenJson } from '../../lib/json-body.ts';
-import { readAlerts, readSignal } from '../../alerts/read-signal.ts';
+import { readAlerts, readSignal, readTruncated } from '../../alerts/read-signal.ts';
 
 /**
  * Prometheus Alertmanager's webhook_config, version 3 and 4, and senders that
@@ -23,9 +23,14 @@ function parseWebhook(request: SourceRequest): ParsedDelivery | Refusal {
 
   const entries = readAlerts(body.value['alerts'], (alert, path) => readSignal(alert, path, { tenant: '' }));
   if (!Array.isArray(entries)) return entries;
-  const { version } = body.value;
+  const { version, truncatedAlerts } = body.value;
   const named = typeof version === 'string' ? `version ${excerpt(version, 20)}` : 'no version';
-  return { ok: true, entries, format: `Alertmanager webhook, ${named}` };
+  return {
+    ok: true,
+    entries,
+    format: `Alertmanager webhook, ${named}`,
+    ...readTruncated(truncatedAlerts),
+  };
 }
 
 function refuse(seen: string): Refusal {

@@ -86,13 +86,21 @@ describe('legacy dashboard alerts', () => {
     });
   });
 
-  it.each<[Record<string, unknown>, string | null]>([
+  it.each<[Record<string, unknown>, string]>([
     [{ ruleId: 0 }, 'legacy-rule-0-dashboard-5-panel-1'],
     [{ dashboardId: undefined, panelId: undefined }, 'legacy-rule-12'],
     [{ ruleId: undefined }, 'legacy-dashboard-5-panel-1'],
-    [{ ruleId: null, dashboardId: null, panelId: null }, null],
   ])('with %j are identified by %s', (changes, fingerprint) => {
     expect(signalOf(changes).fingerprint).toBe(fingerprint);
+  });
+
+  it('without an id are identified by name and tags of the rule, which an ok repeats', () => {
+    const firing = { ruleId: null, dashboardId: undefined, panelId: undefined };
+    const over = { ...firing, state: 'ok', title: '[OK] Queue depth', evalMatches: [] };
+    expect(signalOf(firing).fingerprint).toMatch(/^legacy-[0-9a-f]{16}$/);
+    expect(signalOf(over).fingerprint).toBe(signalOf(firing).fingerprint);
+    for (const other of [{ ruleName: 'Queue age' }, { tags: { severity: 'critical', team: 'b' } }])
+      expect(signalOf({ ...firing, ...other }).fingerprint).not.toBe(signalOf(firing).fingerprint);
   });
 
   it('take the title without the state in front where the rule has no name', () => {

@@ -1,5 +1,6 @@
 import type { AlertSignal, ParsedDelivery, ParsedEntry } from '../../alerts/source.ts';
 import { found, isObject } from '../../lib/found.ts';
+import { labelsFingerprint } from '../../alerts/fingerprint.ts';
 import { orgTenant } from './unified.ts';
 import { readLabels, setLabel } from '../../lib/labels.ts';
 import { webLinks } from '../../alerts/web-link.ts';
@@ -7,7 +8,8 @@ import { webLinks } from '../../alerts/web-link.ts';
 /**
  * Dashboard alerts from before unified alerting: one rule per request, no
  * `alerts`. A rule is `ruleId` in its organisation (0 in a test notification);
- * dashboard and panel stand in where a fork leaves it out.
+ * dashboard and panel stand in where a fork leaves it out, name and tags of the rule where an imitator has none
+ * of them: not the tags of its series, which no `ok` repeats.
  */
 
 export function isLegacy(body: Record<string, unknown>): boolean {
@@ -57,18 +59,15 @@ function readLegacy(body: Record<string, unknown>): ParsedEntry {
       reason: 'ruleId: expected a rule id, or a ruleName or title, to tell the rule from others, found none',
     };
   }
-  const labels: AlertSignal['labels'] = {};
-  if (title !== undefined) setLabel(labels, 'alertname', title);
-  for (const map of [matches.tags, tags.labels]) {
-    for (const [name, value] of Object.entries(map)) setLabel(labels, name, value);
-  }
+  const named = title === undefined ? {} : { alertname: title };
+  const labels = joined([named, matches.tags, tags.labels]);
   const message = body['message'];
   return {
     ok: true,
     signal: {
       ...state,
       tenant: orgTenant(body['orgId']),
-      fingerprint,
+      fingerprint: fingerprint ?? `legacy-${labelsFingerprint(joined([named, tags.labels]))}`,
       labels,
       annotations: {},
       links: webLinks([
@@ -85,6 +84,13 @@ function readLegacy(body: Record<string, unknown>): ParsedEntry {
       },
     },
   };
+}
+
+/** Later maps go before earlier ones. */
+function joined(maps: AlertSignal['labels'][]): AlertSignal['labels'] {
+  const labels: AlertSignal['labels'] = {};
+  for (const map of maps) for (const [name, value] of Object.entries(map)) setLabel(labels, name, value);
+  return labels;
 }
 
 /** The rule's name; the title only without the state in front, which a resolve would change. */

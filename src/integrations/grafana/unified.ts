@@ -1,6 +1,6 @@
 import type { ParsedDelivery, ParsedEntry, Refusal } from '../../alerts/source.ts';
 import { excerpt, isObject } from '../../lib/found.ts';
-import { readAlerts, readSignal } from '../../alerts/read-signal.ts';
+import { readAlerts, readSignal, readTruncated } from '../../alerts/read-signal.ts';
 
 /**
  * Grafana's unified alerting (8 and newer), and whatever posts the same shape
@@ -11,7 +11,12 @@ export function parseUnified(body: Record<string, unknown>): ParsedDelivery | Re
   if (!Array.isArray(entries)) return entries;
   const version =
     typeof body['version'] === 'string' ? `version ${excerpt(body['version'], 20)}` : 'no version';
-  return { ok: true, entries, format: `Grafana unified alerting, ${version}` };
+  return {
+    ok: true,
+    entries,
+    format: `Grafana unified alerting, ${version}`,
+    ...readTruncated(body['truncatedAlerts']),
+  };
 }
 
 function readUnifiedAlert(alert: Record<string, unknown>, path: string, groupOrgId: unknown): ParsedEntry {

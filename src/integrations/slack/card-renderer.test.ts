@@ -11,6 +11,7 @@ const renderer = createCardRenderer();
 const ann: Person = { id: 'user:ann', name: 'Ann Example', slackId: 'U0ANN00001' };
 const firing: AlertCard = {
   ...fullSampleCard,
+  silentSince: null,
   status: 'firing',
   acknowledgedAt: null,
   acknowledgedBy: null,
@@ -111,6 +112,13 @@ describe('a card in Slack', () => {
 
   it('has no buttons on a resolved card even if the card names some', () => {
     expect(ids(renderer.render({ ...resolved, actions: ['acknowledge'] }))).toEqual([]);
+  });
+
+  it('says since when nothing was heard of it, where that is long ago', () => {
+    const silent = renderer.render({ ...firing, silentSince: new Date('2026-03-01T10:05:00Z') });
+    expect(silent.text).toContain('Not heard of since 2026-03-01 10:05 UTC, it may be over.');
+    expect(all(silent)).toContain('*Not heard of* since <!date^1772359500^');
+    expect(all(renderer.render(firing))).not.toContain('Not heard of');
   });
 
   it('says who acknowledged, and why the source changed the state', () => {
@@ -273,6 +281,7 @@ describe('hostile alerts', () => {
       namespace: orNull(text),
       labels: fc.array(fc.record({ name: text, value: text }), { maxLength: 60 }),
       startsAt: date,
+      silentSince: orNull(date),
       resolvedAt: orNull(date),
       acknowledgedBy: orNull(person),
       acknowledgedAt: orNull(date),

@@ -24,6 +24,8 @@ export type CardView = {
   namespace: string | null;
   labels: { name: string; value: string }[];
   startsAt: Date;
+  /** Last heard of then, which is so long ago that its end may have been missed. */
+  silentSince: Date | null;
   resolvedAt: Date | null;
   /** From start to resolve: "3 h 5 min". */
   duration: string | null;
@@ -63,6 +65,7 @@ export function cardView(card: AlertCard, appUrl?: string): CardView {
       .slice(0, 100)
       .map(({ name, value }) => ({ name: bounded(name, 100), value: bounded(value, 300) })),
     startsAt: card.startsAt,
+    silentSince: card.silentSince,
     resolvedAt: card.resolvedAt,
     duration:
       card.resolvedAt === null ? null : durationText(card.resolvedAt.getTime() - card.startsAt.getTime()),

@@ -15,6 +15,7 @@ const card: AlertCard = {
   namespace: 'shop',
   labels: [{ name: 'node', value: 'n1' }],
   startsAt: new Date('2026-11-22T10:00:00Z'),
+  silentSince: null,
   resolvedAt: null,
   acknowledgedBy: { id: 'ann@example.org', name: 'Ann', slackId: null },
   acknowledgedAt: null,
