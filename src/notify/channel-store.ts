@@ -3,7 +3,7 @@ import type { Db, Tx } from '../db/pool.ts';
 import type { ChannelsTable } from '../db/schema.ts';
 import { toStorable } from '../db/text.ts';
 import { urgentPriority } from './claim.ts';
-import { editLane, lineLane, noticeLane, postLane } from './lanes.ts';
+import { editLane, noticeLane, postLane } from './lanes.ts';
 import { ensureBudgets, pauseLane, wakeDispatchers } from './ledger.ts';
 import { endNotice, planNotice } from './notice.ts';
 import { placeFor, type StandIns, standInFor } from './stand-in.ts';
@@ -34,7 +34,7 @@ export function isDead(states: Map<string, ChannelState>): (channel: string) => 
 }
 
 /**
- * A post was refused for the channel: it is dead, its messages go to its stand-in,
+ * The channel takes nothing: it is dead, its messages go to its stand-in,
  * and people are told there, once per outage. One that was thought to recover goes
  * on with the outage it had.
  * @returns true when it was thought alive before.
@@ -149,7 +149,7 @@ export async function markUsable(
       await sql`
         UPDATE notifications SET due_at = ${now}
         WHERE state = 'due' AND due_at > ${now} AND notifier = ${notifier}
-          AND (lane = ${lineLane(channel)} OR (lane = ${editLane} AND coalesce(sent_to, channel) = ${channel}))`.execute(
+          AND (lane LIKE 'line:%' OR (lane = ${editLane} AND coalesce(sent_to, channel) = ${channel}))`.execute(
         tx,
       );
     }
