@@ -5,7 +5,7 @@ import type { Tx } from '../db/pool.ts';
 import { newId } from '../lib/ids.ts';
 import { lineLane } from './lanes.ts';
 import { addTexts, type Notification, notificationsOf, type PlannedText, wakeDispatchers } from './ledger.ts';
-import { isBroadcast, lineIsNewsForMs, lineText, namedIn, toldActions } from './line.ts';
+import { isBroadcast, isTold, lineIsNewsForMs, lineText, namedIn, toldActions } from './line.ts';
 import { findPeople } from './people.ts';
 import { notificationPriority, subjectOf } from './route.ts';
 
@@ -119,7 +119,7 @@ export function linesFor(
   const told = subject.alerts.flatMap((alert) => {
     const actions = happened.get(alert.id) ?? [];
     return actions.flatMap((action) => {
-      if (action.action === 'refire') return [];
+      if (action.action === 'refire' || !isTold(action)) return [];
       const later = actions.filter((other) => other.action === 'refire' && other.at > action.at).length;
       return [{ alert, action, episode: alert.episode - later }];
     });

@@ -65,6 +65,34 @@ it('shows in the channel as well that an alert was escalated, and what happens t
   ]);
 });
 
+it('tells what the source makes of the severity: graver is shown in the channel, lower is not', async () => {
+  const where = '#alert-critical';
+  const replies = (title: string) =>
+    card(title, where)?.replies.map((one) => [one.text, one.isBroadcast] as const);
+  const id = await post('Source says', { severity: 'P1' });
+  await post('Source says', { severity: 'P0' });
+  expect(replies('Source says')).toEqual([['Severity raised from P1 to P0 by its source (api)', true]]);
+  // Reported once more, and with another title: nothing to tell.
+  await post('Source says', { severity: 'P0' });
+  await post('Source says', { severity: 'P0', title: 'Source says it otherwise' });
+  expect(replies('Source says')).toHaveLength(1);
+
+  await post('In hand', { severity: 'P1' });
+  const inHand = await world.alert('q=In+hand');
+  await put(inHand.id, 'acknowledge');
+  await post('In hand', { severity: 'P0' });
+  expect(replies('In hand')?.slice(1)).toEqual([['Severity raised from P1 to P0 by its source (api)', true]]);
+
+  await post('To and fro', { severity: 'P1' });
+  await post('To and fro', { severity: 'P3' });
+  await post('To and fro', { severity: 'P1' });
+  expect(replies('To and fro')).toEqual([
+    ['Severity lowered from P1 to P3 by its source (api)', false],
+    ['Severity raised from P3 to P1 by its source (api)', true],
+  ]);
+  expect((await world.call('GET', `/api/v1/alerts/${id}`)).body.severity).toBe('P0');
+});
+
 it('has no line for what was so before the card was there', async () => {
   world.slack.fault({ method: 'chat.postMessage', kind: 'rate-limit', retryAfterSeconds: 30 });
   const answer = await world.call('POST', '/api/v1/alerts', { title: 'Late card', severity: 'P3' });
