@@ -95,10 +95,15 @@ export async function planTransitionLines(
     tx,
     due.map(({ card, action, alert, isShared }) =>
       rowFor(card, {
-        key: action.id,
+        // One press on a shared message is an entry in the log of each alert on it.
+        key: isForAll(action) ? `${action.action}:${action.at.getTime()}` : action.id,
         alert,
         at: action.at,
-        text: lineText(action, people, isShared && action.action !== 'resolve' ? alert.title : null),
+        text: lineText(
+          action,
+          people,
+          isShared && action.action !== 'resolve' && !isForAll(action) ? alert.title : null,
+        ),
         broadcast: isBroadcast(action, alert.severity),
         expiresAt: new Date(action.at.getTime() + lineIsNewsForMs),
       }),
@@ -141,6 +146,10 @@ export function linesFor(
   return card === undefined || last === undefined
     ? []
     : [{ card, action: last.action, alert: last.alert, isShared: true }];
+}
+
+function isForAll(action: RecordedAction): boolean {
+  return action.details['sharedMessage'] === true;
 }
 
 function isPosted(card: Notification, notifier: string): boolean {
