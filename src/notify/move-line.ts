@@ -1,6 +1,5 @@
 import { sql } from 'kysely';
 import type { Db } from '../db/pool.ts';
-import { toStorableJson } from '../db/text.ts';
 import { newId } from '../lib/ids.ts';
 import { lineLane, postLane } from './lanes.ts';
 import { addNotifications, cardPurpose, type Notification, wakeDispatchers } from './ledger.ts';
@@ -56,9 +55,9 @@ export async function moveLine(
     const there = before ?? (await find());
     if (there === undefined || there.told) return null;
     const lane = lineLane(to);
-    const content = { ...line.content, broadcast: there.there };
     await sql`
-      UPDATE notifications SET parent_id = ${there.id}, lane = ${lane}, content = ${toStorableJson(content)}::jsonb
+      UPDATE notifications
+      SET parent_id = ${there.id}, lane = ${lane}, content = jsonb_set(content, '{broadcast}', ${there.there ? 'true' : 'false'}::jsonb)
       WHERE id = ${line.id} AND claimed_at = ${line.claimed_at}`.execute(tx);
     await wakeDispatchers(tx, [postLane(to)]);
     return { lane };

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { persist } from '../db/persist.ts';
 import type { Db } from '../db/pool.ts';
+import { fromStorable } from '../db/text.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { DispatchEvent } from '../observability/events.ts';
@@ -137,7 +138,7 @@ export class Sender {
     const posts = due.filter((row) => row.message_id === null && !isLine(row));
     const contents = new Map<string, MessageContent>(await buildCards(db, cards, links));
     for (const { id, content } of due)
-      if (content !== null) contents.set(id, { kind: 'text', text: content.text });
+      if (content !== null) contents.set(id, { kind: 'text', text: fromStorable(content.text) });
     const states =
       standIns === null ? new Map<string, ChannelState>() : await troubledChannels(db, notifier.name);
     return {

@@ -65,6 +65,13 @@ it('shows in the channel as well that an alert was escalated, and what happens t
   ]);
 });
 
+it('shows nothing of a note that a reader could not see, or that would turn it round', async () => {
+  const id = await post('Odd text', { severity: 'P2' });
+  await put(id, 'escalate', { note: 'a\u0000b \u202Etxt.exe\u202C <!channel>\uFDD0 ok' });
+  const [line = ''] = lines('Odd text') ?? [];
+  expect(line).toMatch(/: ab txt\.exe &lt;!channel&gt;\uFDD0 ok$/);
+});
+
 it('tells what the source makes of the severity: graver is shown in the channel, lower is not', async () => {
   const where = '#alert-critical';
   const replies = (title: string) =>

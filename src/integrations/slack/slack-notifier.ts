@@ -17,7 +17,7 @@ import { respondToUrl } from './response-url.ts';
 import { callSlack } from './slack-call.ts';
 import type { SlackAnswer, SlackConnection, SlackRequest } from './slack-call.ts';
 import { failure } from './slack-failure.ts';
-import { escapeMrkdwn } from './slack-text.ts';
+import { cutPlain, displayText, escapeMrkdwn } from './slack-text.ts';
 
 export type SlackNotifierOptions = {
   botToken: string;
@@ -150,7 +150,7 @@ export function createSlackNotifier(options: SlackNotifierOptions): SlackNotifie
     postEphemeral: ({ channelId, userId, text }, signal) =>
       done({
         method: 'chat.postEphemeral',
-        args: { channel: channelId, user: userId, text: escapeMrkdwn(text) },
+        args: { channel: channelId, user: userId, text: escapeMrkdwn(displayText(text)) },
         signal,
         timeoutMs: Math.min(interactiveTimeoutMs, connection.timeoutMs),
       }),
@@ -194,8 +194,7 @@ function metadataOf(alertId: string | null, notificationId: string): Record<stri
 const longestText = 3_000;
 
 function textOnly(text: string): { text: string; blocks: [] } {
-  const cut = text.length <= longestText ? text : `${text.slice(0, longestText - 1).toWellFormed()}…`;
-  return { text: escapeMrkdwn(cut), blocks: [] };
+  return { text: escapeMrkdwn(cutPlain(displayText(text), longestText)), blocks: [] };
 }
 
 function resultOf(answer: SlackAnswer | NotifyFailure): NotifyResult {
