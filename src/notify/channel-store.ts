@@ -3,7 +3,7 @@ import type { Db, Tx } from '../db/pool.ts';
 import type { ChannelsTable } from '../db/schema.ts';
 import { toStorable } from '../db/text.ts';
 import { urgentPriority } from './claim.ts';
-import { editLane, noticeLane, postLane } from './lanes.ts';
+import { editLane, lineLane, noticeLane, postLane } from './lanes.ts';
 import { ensureBudgets, pauseLane, wakeDispatchers } from './ledger.ts';
 import { endNotice, planNotice } from './notice.ts';
 import { placeFor, type StandIns, standInFor } from './stand-in.ts';
@@ -101,7 +101,15 @@ export async function markDead(
         now,
       );
     }
-    if (known.state !== 'dead') await moveWaiting(tx, notifier, standIns, now);
+    if (known.state !== 'dead') {
+      // What should make people look goes to the stand-in as well, and need not wait for its card.
+      await sql`
+        UPDATE notifications SET due_at = ${now}
+        WHERE state = 'due' AND due_at > ${now} AND notifier = ${notifier} AND lane = ${lineLane(channel)}`.execute(
+        tx,
+      );
+      await moveWaiting(tx, notifier, standIns, now);
+    }
     return isNew;
   });
 }

@@ -18,6 +18,7 @@ import {
 } from './channel-store.ts';
 import { channelOfLane, noticeLane, postLane } from './lanes.ts';
 import {
+  awaitCard,
   cardPurpose,
   moveClaimed,
   type Notification,
@@ -57,8 +58,10 @@ export type SenderOptions = {
   giveUp: AbortSignal;
 };
 
-/** A line whose card is not there yet looks again so often; the card wakes it before. */
-const cardAwaitedMs = 5_000;
+/** A line whose card is not settled looks again so often; the card wakes it before. */
+const cardAwaitedMs = 30_000;
+/** What should make people look waits no longer for the mere edit of a card that is there. */
+const urgentAwaitsEditMs = 15_000;
 /** What a vendor applies late shows up within this time. */
 const longestApplyMs = 600_000;
 /** Others take a claim for left behind when it is 45 s old, and a send before it took up to 10 s. */
@@ -283,14 +286,14 @@ export class Sender {
     const parent = context.parents.get(row.id);
     if (row.expires_at !== null && row.expires_at <= clock.now())
       return this.#supersede(row, 'too late to be news');
-    if (parent === undefined || parent.state === 'superseded')
+    if (parent === undefined || !isThere(parent))
       return this.#supersede(row, 'its card is not there any more');
     const { channel_id: channelId, message_id: messageId } = parent;
-    if (channelId === null || messageId === null) {
-      return this.#record(row, { ...unchanged(row), delayMs: cardAwaitedMs });
-    }
+    const isPosted = channelId !== null && messageId !== null;
     const channel = placeOf(parent);
-    if (context.states.get(channel)?.state === 'dead') return this.#tellElsewhere(row, parent);
+    if (isPosted && context.states.get(channel)?.state === 'dead') return this.#tellElsewhere(row, parent);
+    const until = this.#awaitsCardUntil(row, parent, isPosted);
+    if (!isPosted || until !== null) return this.#awaitCard(row, until ?? clock.now());
     const thread = { messageId, broadcast: row.content?.broadcast === true };
     const result = await this.#call({ ...row, channel_id: null }, content, channelId, thread);
     if (result.ok) observe({ kind: 'line', channel: row.channel });
@@ -303,6 +306,22 @@ export class Sender {
       if (lost === 'replaced') return this.#supersede(row, 'its card is not there any more');
     }
     await this.#record(row, next);
+  }
+
+  /** A line comes after the state it tells of, and not into the thread of a message that turns out to be deleted. Null: it need not wait. */
+  #awaitsCardUntil(row: Notification, parent: Notification, isPosted: boolean): Date | null {
+    const now = this.#options.clock.now();
+    if (!['due', 'sending', 'unknown'].includes(parent.state)) return null;
+    const until = new Date(now.getTime() + cardAwaitedMs);
+    if (!isPosted || row.content?.broadcast !== true) return until;
+    const longest = new Date(row.created_at.getTime() + urgentAwaitsEditMs);
+    if (longest <= now) return null;
+    return longest < until ? longest : until;
+  }
+
+  async #awaitCard(row: Notification, until: Date): Promise<void> {
+    const { db, clock, giveUp } = this.#options;
+    await persist(() => awaitCard(db, row, until, clock.now()), { withinMs: claimHoldsMs, signal: giveUp });
   }
 
   /** Its card's channel is dead. What should make people look is told in the stand-in; all else waits, and is left out when it is no news any more. */
@@ -403,6 +422,12 @@ export class Sender {
     };
     await persist(write, { withinMs: claimHoldsMs, signal: this.#options.giveUp });
   }
+}
+
+/** A card that is gone for good, or was never taken, has no thread. */
+function isThere({ state, message_id: messageId, last_error: lastError }: Notification): boolean {
+  if (state === 'superseded') return false;
+  return state !== 'failed' || (messageId !== null && lastError?.startsWith('gone:') !== true);
 }
 
 /** Where a message is, or would be, as configured. */
