@@ -52,6 +52,7 @@ async function adopt(deps: InteractionDependencies, interaction: ChatInteraction
   const { notificationId, channelId, messageTs: messageId } = interaction;
   // Clicks that were stored by the version before carry none.
   if (typeof notificationId !== 'string' || !isUuid(notificationId)) return;
+  if (channelId === null || messageId === null) return;
   await adoptMessage(deps.db, { notificationId, channelId, messageId }, deps.clock.now());
 }
 
@@ -97,8 +98,8 @@ function actorFor(person: LinkedPerson, interaction: ChatInteraction): Actor {
     about: {
       name: person.name,
       slackUserId: person.slackId,
-      channelId: interaction.channelId,
-      messageTs: interaction.messageTs,
+      ...(interaction.channelId !== null && { channelId: interaction.channelId }),
+      ...(interaction.messageTs !== null && { messageTs: interaction.messageTs }),
     },
   };
 }
@@ -195,8 +196,10 @@ async function tell(
   signal: AbortSignal,
 ): Promise<string> {
   const { channelId, userId } = interaction;
-  const answer = await deps.desk.postEphemeral({ channelId, userId, text }, signal);
-  if (answer.ok || interaction.kind !== 'button' || interaction.responseUrl === null) return text;
+  // What was clicked somewhere else than in a channel has no place for it but the address that came along.
+  const isTold =
+    channelId !== null && (await deps.desk.postEphemeral({ channelId, userId, text }, signal)).ok;
+  if (isTold || interaction.kind !== 'button' || interaction.responseUrl === null) return text;
   await deps.desk.respond(interaction.responseUrl, text, signal);
   return text;
 }

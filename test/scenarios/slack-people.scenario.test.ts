@@ -296,6 +296,39 @@ describe('the doors for Slack', () => {
   });
 });
 
+describe('a click that comes from elsewhere than a message', () => {
+  const from = (alertId: string | null, actionTs: string) => {
+    const payload = {
+      type: 'block_actions',
+      user: { id: world.slack.user('priya').id, username: 'priya', team_id: 'T1' },
+      container: { type: 'view', view_id: 'V1' },
+      channel: null,
+      message: null,
+      trigger_id: '1.2.x',
+      actions: [
+        {
+          type: 'button',
+          action_id: 'alert_acknowledge',
+          action_ts: actionTs,
+          ...(alertId !== null && { value: alertId }),
+        },
+      ],
+    };
+    return signed('interactions', new URLSearchParams({ payload: JSON.stringify(payload) }).toString());
+  };
+
+  it('does what it says, also twice, and is answered 200 also where it names no alert', async () => {
+    const id = await fire('From our page');
+    expect((await from(id, '1795000001.000100')).status).toBe(200);
+    await world.drain();
+    expect(await alertOf(id)).toMatchObject({ status: 'acknowledged', acknowledgedBy: 'priya@example.com' });
+    expect((await from(id, '1795000002.000100')).status).toBe(200);
+    await world.drain();
+    expect(await actionsOf(id)).toEqual(['create', 'acknowledge']);
+    expect((await from(null, '1795000003.000100')).status).toBe(200);
+  });
+});
+
 describe('the look of a message', () => {
   it('says severity in words, has UTC in its fallback, and links the trace where there is a viewer', async () => {
     await fire('Looks', 'P2', {

@@ -12,7 +12,7 @@ import type { CardRenderer } from './card-renderer.ts';
 import { findPostedMessage } from './find-posted.ts';
 import { checkSlackChannel } from './check-channel.ts';
 import { createMembership } from './membership.ts';
-import { noteModal } from './note-modal.ts';
+import { noteModal, type NoteTarget } from './note-modal.ts';
 import { respondToUrl } from './response-url.ts';
 import { callSlack } from './slack-call.ts';
 import type { SlackAnswer, SlackConnection, SlackRequest } from './slack-call.ts';
@@ -41,7 +41,7 @@ export interface SlackNotifier extends Notifier, FindsPosted, ChecksChannels {
   respond(responseUrl: string, text: string, signal?: AbortSignal): Promise<Done>;
   /** Opens the dialog for a note. Has to happen within 3 s of the click: `gone` when it was too late. */
   openNoteModal(
-    request: { triggerId: string; alertId: string; title: string; channelId: string; messageTs: string },
+    request: { triggerId: string; title: string } & NoteTarget,
     signal?: AbortSignal,
   ): Promise<Done>;
   /** `gone` when there is no such person. E-mail needs the scope `users:read.email`, and is null without. */
