@@ -71,8 +71,14 @@ async function perform(
   if (opensNote && deps.unlinkedUsers === 'act') return openNote(deps, interaction, alert, signal);
   const person = await findPerson(deps.db, deps.desk, interaction, deps.clock.now(), signal);
   if (deps.unlinkedUsers === 'read' && person.email === null) {
+    const again =
+      interaction.kind === 'button'
+        ? 'Please click once more.'
+        : `Please send your note once more: ${interaction.text}`;
     const text =
-      'You can look, but not act: your Slack account has no e-mail address that links it to a person here.';
+      person.notLookedUp === null
+        ? 'You can look, but not act: your Slack account has no e-mail address that links it to a person here.'
+        : `Nothing was done: your Slack account could not be looked up just now (${person.notLookedUp}). ${again}`;
     return tell(deps, interaction, text, signal);
   }
   if (opensNote) return openNote(deps, interaction, alert, signal);

@@ -166,7 +166,9 @@ export function createSlackNotifier(options: SlackNotifierOptions): SlackNotifie
       }),
 
     async userById(id, signal) {
-      const answer = await call({ method: 'users.info', args: { user: id }, signal });
+      // Whoever clicked waits for it, and a dialog has to open while the trigger lives.
+      const timeoutMs = Math.min(interactiveTimeoutMs, connection.timeoutMs);
+      const answer = await call({ method: 'users.info', args: { user: id }, signal, timeoutMs });
       return answer.ok ? { ok: true, user: userOf(id, answer.data) } : answer;
     },
 
