@@ -297,10 +297,10 @@ describe('the doors for Slack', () => {
 });
 
 describe('a click that comes from elsewhere than a message', () => {
-  const from = (alertId: string | null, actionTs: string) => {
+  const from = (alertId: string | null, actionTs: string, userId = world.slack.user('priya').id) => {
     const payload = {
       type: 'block_actions',
-      user: { id: world.slack.user('priya').id, username: 'priya', team_id: 'T1' },
+      user: { id: userId, username: 'priya', team_id: 'T1' },
       container: { type: 'view', view_id: 'V1' },
       channel: null,
       message: null,
@@ -327,6 +327,14 @@ describe('a click that comes from elsewhere than a message', () => {
     expect(await actionsOf(id)).toEqual(['create', 'acknowledge']);
     expect((await from(null, '1795000003.000100')).status).toBe(200);
   });
+
+  it('by somebody whose profile cannot be read: Slack shows their name, not their id', async () => {
+    const id = await fire('Click of a stranger');
+    expect((await from(id, '1795000004.000100', 'USTRANGE1')).status).toBe(200);
+    await world.drain();
+    const shown = JSON.stringify(message('Click of a stranger').blocks);
+    expect(shown).toContain('*Acknowledged* by <@USTRANGE1>');
+  });
 });
 
 describe('the look of a message', () => {
@@ -344,5 +352,6 @@ describe('the look of a message', () => {
 });
 
 it('leaves nothing that Slack refused or took with a frown', () => {
-  expect(world.slack.errors()).toEqual([]);
+  // But for the stranger above.
+  expect(world.slack.errors().filter((one) => one.error !== 'user_not_found')).toEqual([]);
 });
