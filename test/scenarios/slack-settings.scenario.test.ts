@@ -132,8 +132,8 @@ describe('a workspace set up by its operator', () => {
     });
     const said = 'could not be looked up just now (timeout)';
     await world.slack.waitFor(() => world.slack.ephemerals().some((one) => one.text.includes(said)));
-    const told = world.slack.calls('chat.postEphemeral').at(-1);
-    expect((told?.at ?? 0) - click.at).toBeLessThan(3_500);
+    const answered = world.slack.calls('chat.postEphemeral').at(-1);
+    expect((answered?.at ?? 0) - click.at).toBeLessThan(3_500);
   });
 });
 
@@ -168,6 +168,12 @@ describe('a template of the operator', () => {
       files: { 'card.yaml': template.replaceAll('title }}', 'titel }}') },
     });
     await expect(wrong).rejects.toThrow(/titel/);
+    const withoutSlack = startWorld({
+      settings: { slack: { templateFile: 'card.yaml' } },
+      files: { 'card.yaml': template.replaceAll('title }}', 'titel }}') },
+      env: { SLACK_BOT_TOKEN: undefined, SLACK_SIGNING_SECRET: undefined },
+    });
+    await expect(withoutSlack).rejects.toThrow(/titel/);
   });
 });
 
