@@ -94,7 +94,14 @@ export async function markDead(
     if (isNew) {
       const standIn = standInFor(channel, urgentPriority, standIns);
       const where = standIn ?? channel;
-      const text = `${channel} cannot be posted to (${code}). Its messages come here until that is mended. ${detail}`;
+      const states = await troubledChannels(tx, notifier);
+      const meanwhile =
+        standIn === null
+          ? 'Its messages wait until that is mended.'
+          : states.get(standIn)?.state === 'dead'
+            ? `Neither can ${standIn}, which stands in for it: its messages wait until one of them is mended.`
+            : 'Its messages come here until that is mended.';
+      const text = `${channel} cannot be posted to (${code}). ${meanwhile} ${detail}`;
       await planNotice(
         tx,
         { notifier, channel: where, subject: subjectOfChannel(channel), outage, text },

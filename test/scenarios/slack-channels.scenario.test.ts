@@ -170,6 +170,24 @@ it('both dead: all waits, and goes to whichever is well first, in its last state
   expect(texts(critical)).toEqual([]);
 });
 
+it('says that messages wait where the stand-in is dead too', async () => {
+  const dev = '#monitoring-dev';
+  setArchived(standIn, true);
+  setArchived(dev, true);
+  await tell('Minor', 'P3');
+  await post('In development', 'P3', { labels: { environment: 'dev' } });
+  await world.slack.waitFor(() => notices(critical).length === 2);
+  expect(notices(critical).map((one) => one.text)).toEqual([
+    expect.stringMatching(
+      /^#k8s-healthchecks cannot be posted to \(is_archived\)\. Its messages come here until/,
+    ),
+    expect.stringMatching(
+      /^#monitoring-dev cannot be posted to \(is_archived\)\. Neither can #k8s-healthchecks, .* wait until/,
+    ),
+  ]);
+  expect(cards(critical, 'In development')).toEqual([]);
+});
+
 it('shows nobody the same alert twice in the stand-in', async () => {
   setArchived(critical, true);
   const id = await tell('Growing', 'P2');
