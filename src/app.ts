@@ -241,6 +241,14 @@ export async function startApp(options: AppOptions): Promise<App> {
         else health.ok(target);
       });
     }
+    // Whether Slack is on or not: a wrong template is not found out on the day when it is switched on.
+    const renderer = createCardRenderer({
+      ...(settings.slack.templateFile !== null && {
+        template: await readFile(settings.slack.templateFile, 'utf8'),
+      }),
+      onTemplateError: (error) =>
+        log.error({ err: error }, 'the card template failed on a card; the built-in one was used'),
+    });
     const slack =
       secrets.slackBotToken === null
         ? null
@@ -248,13 +256,7 @@ export async function startApp(options: AppOptions): Promise<App> {
             createSlackNotifier({
               botToken: secrets.slackBotToken,
               apiUrl: settings.slack.apiUrl,
-              renderer: createCardRenderer({
-                ...(settings.slack.templateFile !== null && {
-                  template: await readFile(settings.slack.templateFile, 'utf8'),
-                }),
-                onTemplateError: (error) =>
-                  log.error({ err: error }, 'the card template failed on a card; the built-in one was used'),
-              }),
+              renderer,
               onBlocksRefused: (refusal, alertId) => {
                 metrics.cardsWithoutLayout.inc({ code: refusal.code });
                 log.error({ refusal, alertId }, 'Slack refused the layout of a card');

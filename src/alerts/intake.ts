@@ -445,6 +445,7 @@ function applyOne(work: Working, item: PlannedSignal): EntryResult {
       index: item.index,
       sender: request.sender,
       severity: now.severity,
+      ...(before !== undefined && before.severity !== now.severity && { severityBefore: before.severity }),
       ...(signal.stateReason === null ? {} : { stateReason: signal.stateReason }),
       decisions: [...signal.decisions, verdict.decision],
     },

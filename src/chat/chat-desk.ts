@@ -11,7 +11,13 @@ export interface ChatDesk {
   /** The same through the address that came with the click; for where the first cannot write. */
   respond(responseUrl: string, text: string, signal?: AbortSignal): Promise<DeskAnswer>;
   openNoteModal(
-    request: { triggerId: string; alertId: string; title: string; channelId: string; messageTs: string },
+    request: {
+      triggerId: string;
+      alertId: string;
+      title: string;
+      channelId: string | null;
+      messageTs: string | null;
+    },
     signal?: AbortSignal,
   ): Promise<DeskAnswer>;
   userById(
@@ -31,8 +37,9 @@ export type ChatInteraction =
       alertId: string;
       userId: string;
       userName: string;
-      channelId: string;
-      messageTs: string;
+      /** Null where it was no message: our page in the app, a dialog. */
+      channelId: string | null;
+      messageTs: string | null;
       /** Which row of the ledger the message carries; null where it carries none. */
       notificationId: string | null;
       /** Opens a dialog, within 3 s of the click. */
@@ -46,6 +53,6 @@ export type ChatInteraction =
       text: string;
       userId: string;
       userName: string;
-      channelId: string;
-      messageTs: string;
+      channelId: string | null;
+      messageTs: string | null;
     };

@@ -36,12 +36,12 @@ export type ReadCommand =
 
 export type ReadEvent =
   | { kind: 'answer'; answer: Record<string, unknown> }
-  /** `news`: something became of a place; `usable` when it can be written to again for sure. */
+  /** `news`: something became of a place; `usable` when it can be written to again for sure, `lost` when perhaps no more. */
   | {
       kind: 'event';
       eventId: string;
       event: Record<string, unknown>;
-      news: { channelId: string; usable: boolean } | null;
+      news: { channelId: string; usable: boolean; lost?: boolean } | null;
     }
   | { kind: 'ignored'; reason: string }
   | { kind: 'refused'; reason: string };

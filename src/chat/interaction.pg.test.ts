@@ -371,6 +371,22 @@ describe('people', () => {
     expect((await read(id)).status).toBe('acknowledged');
   });
 
+  it('who cannot be looked up just then are asked to click again, and are told no other reason', async () => {
+    unlinkedUsers = 'read';
+    const id = await newAlert();
+    desk.emails = {};
+    await press(button(id, 'alert_acknowledge'));
+    await press({ kind: 'note-submitted', alertId: id, text: 'cable pulled', ...place });
+    expect(await done(id)).toEqual([]);
+    expect(desk.told.map((one) => one.text)).toEqual([
+      'Nothing was done: your Slack account could not be looked up just now (user_not_found). Please click once more.',
+      'Nothing was done: your Slack account could not be looked up just now (user_not_found). Please send your note once more: cable pulled',
+    ]);
+    desk.emails = { U1: 'Ann@example.org' };
+    await press(button(id, 'alert_acknowledge'));
+    expect((await read(id)).acknowledgedBy).toBe('ann@example.org');
+  });
+
   it('are asked for once a day', async () => {
     const id = await newAlert();
     for (const actionId of ['alert_acknowledge', 'alert_resolve']) await press(button(id, actionId));

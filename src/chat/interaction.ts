@@ -1,12 +1,12 @@
-import { type Actor, type ActionResult, type AlertAction, actWithin } from '../alerts/actions.ts';
+import type { Actor, ActionResult } from '../alerts/actions.ts';
 import { actionsOf, findAlerts, type StoredAlert } from '../alerts/alert-queries.ts';
-import { lockByIds } from '../alerts/alert-store.ts';
 import type { Db } from '../db/pool.ts';
 import { fromStorableJson } from '../db/text.ts';
 import { type IncidentPolicy, openForAlert } from '../incidents/open.ts';
 import type { Clock } from '../lib/clock.ts';
 import { isUuid } from '../lib/ids.ts';
 import { adoptMessage } from '../notify/ledger.ts';
+import { actOnMessage, type ChatAction } from './act-on-message.ts';
 import type { ChatDesk, ChatInteraction } from './chat-desk.ts';
 import { findPerson, type LinkedPerson } from './people.ts';
 
@@ -52,6 +52,7 @@ async function adopt(deps: InteractionDependencies, interaction: ChatInteraction
   const { notificationId, channelId, messageTs: messageId } = interaction;
   // Clicks that were stored by the version before carry none.
   if (typeof notificationId !== 'string' || !isUuid(notificationId)) return;
+  if (channelId === null || messageId === null) return;
   await adoptMessage(deps.db, { notificationId, channelId, messageId }, deps.clock.now());
 }
 
@@ -70,8 +71,14 @@ async function perform(
   if (opensNote && deps.unlinkedUsers === 'act') return openNote(deps, interaction, alert, signal);
   const person = await findPerson(deps.db, deps.desk, interaction, deps.clock.now(), signal);
   if (deps.unlinkedUsers === 'read' && person.email === null) {
+    const again =
+      interaction.kind === 'button'
+        ? 'Please click once more.'
+        : `Please send your note once more: ${interaction.text}`;
     const text =
-      'You can look, but not act: your Slack account has no e-mail address that links it to a person here.';
+      person.notLookedUp === null
+        ? 'You can look, but not act: your Slack account has no e-mail address that links it to a person here.'
+        : `Nothing was done: your Slack account could not be looked up just now (${person.notLookedUp}). ${again}`;
     return tell(deps, interaction, text, signal);
   }
   if (opensNote) return openNote(deps, interaction, alert, signal);
@@ -81,37 +88,13 @@ async function perform(
   }
   const action = actionFor(interaction);
   if (action === null) return tell(deps, interaction, 'This button is not known here.', signal);
-  const result = await actOnce(deps, alert.id, action, actor, receivedAt);
+  const press = { action, actor, pressedAt: receivedAt };
+  const result = await actOnMessage(deps.db, alert, press, deps.clock.now());
   if (result.ok && !result.already) {
     deps.observe(action.kind, actor.userId, alert.id);
     return `${action.kind} done`;
   }
   return tell(deps, interaction, await explain(deps, alert, action, result), signal);
-}
-
-/**
- * A second press so soon after the alert was escalated is the same decision made
- * twice (or this job running again), not a wish for one more level.
- */
-const pressedTwiceMs = 5_000;
-
-async function actOnce(
-  deps: InteractionDependencies,
-  alertId: string,
-  action: AlertAction,
-  actor: Actor,
-  pressedAt: Date,
-): Promise<ActionResult> {
-  return deps.db.transaction().execute(async (tx) => {
-    if (action.kind === 'escalate') {
-      await lockByIds(tx, [alertId]);
-      const last = (await actionsOf(tx, { alertId })).findLast((entry) => entry.action === 'escalate');
-      if (last !== undefined && pressedAt.getTime() - last.at.getTime() < pressedTwiceMs) {
-        return { ok: true, already: true, alertId };
-      }
-    }
-    return actWithin(tx, alertId, action, actor, deps.clock.now());
-  });
 }
 
 function actorFor(person: LinkedPerson, interaction: ChatInteraction): Actor {
@@ -121,19 +104,19 @@ function actorFor(person: LinkedPerson, interaction: ChatInteraction): Actor {
     about: {
       name: person.name,
       slackUserId: person.slackId,
-      channelId: interaction.channelId,
-      messageTs: interaction.messageTs,
+      ...(interaction.channelId !== null && { channelId: interaction.channelId }),
+      ...(interaction.messageTs !== null && { messageTs: interaction.messageTs }),
     },
   };
 }
 
-const actions: Record<string, AlertAction> = {
+const actions: Record<string, ChatAction> = {
   alert_acknowledge: { kind: 'acknowledge' },
   alert_escalate: { kind: 'escalate' },
   alert_resolve: { kind: 'resolve' },
 };
 
-function actionFor(interaction: ChatInteraction): AlertAction | null {
+function actionFor(interaction: ChatInteraction): ChatAction | null {
   if (interaction.kind === 'note-submitted') return { kind: 'note', text: interaction.text };
   return Object.hasOwn(actions, interaction.actionId) ? (actions[interaction.actionId] ?? null) : null;
 }
@@ -182,27 +165,18 @@ async function createIncident(
   return tell(deps, interaction, `No incident was opened: ${opened.detail}.`, signal);
 }
 
-const doneWords: Record<AlertAction['kind'], string> = {
+const doneWords: Record<ChatAction['kind'], string> = {
   acknowledge: 'acknowledged',
-  unacknowledge: 'not acknowledged',
   escalate: 'escalated',
-  assign: 'assigned',
   resolve: 'resolved',
-  'resolve-and-archive': 'resolved',
   note: 'noted',
-};
-
-const auditNames: Partial<Record<AlertAction['kind'], string>> = {
-  acknowledge: 'acknowledge',
-  escalate: 'escalate',
-  resolve: 'resolve',
 };
 
 /** "Already acknowledged by Ann at 03:12 UTC": who was first, and when. */
 async function explain(
   deps: InteractionDependencies,
   alert: StoredAlert,
-  action: AlertAction,
+  action: ChatAction,
   result: ActionResult,
 ): Promise<string> {
   if (!result.ok) {
@@ -212,7 +186,7 @@ async function explain(
       : 'This alert is not known here any more.';
   }
   const done = (await actionsOf(deps.db, { alertId: alert.id })).findLast(
-    (entry) => entry.action === auditNames[action.kind],
+    (entry) => entry.action === action.kind,
   );
   if (done === undefined) return `This alert is already ${doneWords[action.kind]}.`;
   const who = typeof done.details['name'] === 'string' ? done.details['name'] : done.userId;
@@ -228,8 +202,10 @@ async function tell(
   signal: AbortSignal,
 ): Promise<string> {
   const { channelId, userId } = interaction;
-  const answer = await deps.desk.postEphemeral({ channelId, userId, text }, signal);
-  if (answer.ok || interaction.kind !== 'button' || interaction.responseUrl === null) return text;
+  // What was clicked somewhere else than in a channel has no place for it but the address that came along.
+  const isTold =
+    channelId !== null && (await deps.desk.postEphemeral({ channelId, userId, text }, signal)).ok;
+  if (isTold || interaction.kind !== 'button' || interaction.responseUrl === null) return text;
   await deps.desk.respond(interaction.responseUrl, text, signal);
   return text;
 }

@@ -1,8 +1,16 @@
 import type { Db } from '../db/pool.ts';
 import type { ChatDesk } from './chat-desk.ts';
 
-/** Who a person of the chat is: linked by e-mail where the chat tells it. */
-export type LinkedPerson = { slackId: string; email: string | null; name: string };
+/**
+ * Who a person of the chat is: linked by e-mail where the chat tells it. `notLookedUp`
+ * is why it could not be asked just now: then no e-mail address means nothing.
+ */
+export type LinkedPerson = {
+  slackId: string;
+  email: string | null;
+  name: string;
+  notLookedUp: string | null;
+};
 
 /** Names and addresses change rarely; asking for each click would cost a call. */
 const freshForMs = 24 * 3_600_000;
@@ -25,17 +33,18 @@ export async function findPerson(
     .where('slack_id', '=', click.userId)
     .executeTakeFirst();
   if (known !== undefined && now.getTime() - known.fetched_at.getTime() < freshForMs) {
-    return { slackId: known.slack_id, email: known.email, name: known.name };
+    return { slackId: known.slack_id, email: known.email, name: known.name, notLookedUp: null };
   }
   const answer = await desk.userById(click.userId, signal);
   if (!answer.ok) {
-    const told = { slackId: click.userId, email: known?.email ?? null, name: known?.name ?? click.userName };
-    return told;
+    const { email, name } = known ?? { email: null, name: click.userName };
+    return { slackId: click.userId, email, name, notLookedUp: answer.code };
   }
   const person = {
     slackId: click.userId,
     email: answer.user.email?.toLowerCase() ?? null,
     name: answer.user.name,
+    notLookedUp: null,
   };
   await db
     .insertInto('people')

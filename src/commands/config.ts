@@ -1,8 +1,10 @@
+import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { effectiveSettings } from '../config/effective.ts';
 import { loadConfig } from '../config/load.ts';
 import { checkReport } from '../config/problem.ts';
 import { settingsJsonSchema } from '../config/settings-schema.ts';
+import { createCardRenderer } from '../integrations/slack/card-renderer.ts';
 
 export function addConfigCommands(program: Command): void {
   const config = program.command('config').description('check and describe the settings');
@@ -17,6 +19,13 @@ export function addConfigCommands(program: Command): void {
         process.exitCode = 1;
         return;
       }
+      const { templateFile } = loaded.config.settings.slack;
+      const wrong = templateFile === null ? null : whatIsWrong(await readFile(templateFile, 'utf8'));
+      if (wrong !== null) {
+        console.error(`slack.templateFile (${templateFile}): ${wrong}`);
+        process.exitCode = 1;
+        return;
+      }
       for (const notice of loaded.config.notices) console.error(`note: ${notice}`);
       console.log(effectiveSettings(loaded.config));
     });
@@ -24,4 +33,14 @@ export function addConfigCommands(program: Command): void {
     .command('schema')
     .description('print the JSON Schema of the settings, for editors')
     .action(() => console.log(JSON.stringify(settingsJsonSchema(), null, 2)));
+}
+
+/** As the service finds it when it starts; null for a good template. */
+function whatIsWrong(template: string): string | null {
+  try {
+    createCardRenderer({ template });
+    return null;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }

@@ -23,7 +23,7 @@ export type TaskPayloads = {
   'incident.sync': { incidentId: string };
   'provider.events': { subject: string };
   'slack.interaction': { eventId: string };
-  'channel.news': { channelId: string; usable: boolean };
+  'channel.news': { channelId: string; usable: boolean; lost?: boolean };
 };
 
 /** Lower runs first. */

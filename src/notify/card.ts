@@ -1,7 +1,7 @@
 import type { Alert } from '../alerts/alert.ts';
 import { findAlerts, findByFoldKeys, latestNotes, type StoredAlert } from '../alerts/alert-queries.ts';
 import type { KnownAlert } from '../alerts/apply-signal.ts';
-import { isOpen } from '../alerts/lifecycle.ts';
+import { isGraver, isOpen } from '../alerts/lifecycle.ts';
 import type { Db } from '../db/pool.ts';
 import { findIncidents } from '../incidents/incident-queries.ts';
 import { type Incident, isOpenIncident } from '../incidents/incident.ts';
@@ -151,9 +151,9 @@ function dataSourceCard(
   links: CardLinks,
 ): AlertCard {
   const open = group.filter((alert) => isOpen(alert.status));
-  const first = open[0] ?? { ...lead, archivedAt: null };
-  const card = alertCard({ ...first, archivedAt: null }, { ...row, episode: first.episode }, context, links);
   const over = row.closed || open.length === 0;
+  const first = open[0] === undefined ? lead : { ...open[0], ...asOne(open, open[0]) };
+  const card = alertCard({ ...first, archivedAt: null }, { ...row, episode: first.episode }, context, links);
   const shown = over ? group : open;
   return {
     ...card,
@@ -165,6 +165,25 @@ function dataSourceCard(
     rules: shown.map((alert) => ({ title: alert.title, status: alert.status })),
     occurrences: shown.reduce((sum, alert) => sum + alert.occurrences, 0),
     actions: over ? [] : card.actions,
+  };
+}
+
+/** What the open alerts of a shared message are together: as grave as the gravest, and in hand when all are. */
+function asOne(
+  open: KnownAlert[],
+  first: KnownAlert,
+): Pick<KnownAlert, 'severity' | 'status' | 'acknowledgedAt' | 'acknowledgedBy'> {
+  const waiting = open.filter((alert) => alert.status !== 'acknowledged');
+  const isEscalated = waiting.every((alert) => alert.status === 'escalated');
+  const status = waiting.length === 0 ? 'acknowledged' : isEscalated ? 'escalated' : 'firing';
+  const at = latest(open.map((alert) => alert.acknowledgedAt));
+  const last = open.find((alert) => alert.acknowledgedAt?.getTime() === at?.getTime());
+  const all = open.every((alert) => alert.acknowledgedBy !== null) ? last : undefined;
+  return {
+    severity: open.reduce((a, b) => (isGraver(b.severity, a) ? b.severity : a), first.severity),
+    status,
+    acknowledgedAt: all?.acknowledgedAt ?? null,
+    acknowledgedBy: all?.acknowledgedBy ?? null,
   };
 }
 

@@ -2,9 +2,9 @@ import { sql } from 'kysely';
 import type { Db } from '../db/pool.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { DispatchEvent } from '../observability/events.ts';
-import { type ChannelState, markUsable, probeEveryMs } from './channel-store.ts';
+import { type ChannelState, markDead, markUsable, probeEveryMs, troubledChannels } from './channel-store.ts';
 import { postLane } from './lanes.ts';
-import { wakeDispatchers } from './ledger.ts';
+import { cardPurpose, wakeDispatchers } from './ledger.ts';
 import type { ChannelCheck, ChecksChannels, Notifier, NotifyFailure } from './notifier.ts';
 import type { StandIns } from './stand-in.ts';
 
@@ -21,6 +21,8 @@ export type ChannelNews = {
   channelId: string;
   /** False: something about it changed, which may or may not have mended it. */
   usable: boolean;
+  /** Something that may have cost us the place. */
+  lost?: boolean;
 };
 
 const atOnce = 20;
@@ -36,12 +38,19 @@ export async function probeChannels(deps: ProbeDependencies, signal: AbortSignal
   await probe(deps, (row) => row.checked_at === null || row.checked_at <= before, null, signal);
 }
 
-/** The vendor says that something became of a place: what waits there goes at once, and dead channels are looked at now. */
+/**
+ * The vendor says that something became of a place. Where it may be well again, what
+ * waits there goes at once and dead channels are looked at now; where it may be lost,
+ * it is looked at before anything has to be refused.
+ */
 export async function channelNews(
   deps: ProbeDependencies,
   news: ChannelNews,
   signal: AbortSignal,
 ): Promise<void> {
+  if (news.lost === true) return lookAtLost(deps, news.channelId, signal);
+  // First, so that what is accepted afterwards shows that it is well.
+  await probe(deps, () => true, news, signal);
   const now = deps.clock.now();
   await sql`
     UPDATE notifications n SET due_at = ${now}
@@ -50,7 +59,29 @@ export async function channelNews(
         SELECT FROM notifications card WHERE card.id = n.parent_id AND card.channel_id = ${news.channelId}
       ))`.execute(deps.db);
   await wakeDispatchers(deps.db);
-  await probe(deps, () => true, news, signal);
+}
+
+/** Only where we post to by rule, or where a card is open: nobody is told of a channel that is not used any more. */
+async function lookAtLost(deps: ProbeDependencies, channelId: string, signal: AbortSignal): Promise<void> {
+  const { db, notifier, standIns, clock, observe } = deps;
+  const { channels, standIns: byName } = standIns;
+  const configured = [...Object.values(channels), ...Object.keys(byName), ...Object.values(byName)];
+  const places = await sql<{ channel: string }>`
+    SELECT coalesce(sent_to, channel) AS channel FROM notifications
+    WHERE notifier = ${notifier.name} AND channel_id = ${channelId} AND message_id IS NOT NULL
+    GROUP BY 1
+    HAVING coalesce(sent_to, channel) = ANY(${configured}::text[]) OR bool_or(purpose = ${cardPurpose} AND NOT closed)
+    LIMIT ${atOnce}`.execute(db);
+  const states = await troubledChannels(db, notifier.name);
+  for (const { channel } of places.rows) {
+    if (states.get(channel)?.state === 'dead') continue;
+    const found = await check(deps, { channel, channel_id: channelId, code: null }, signal);
+    if (!found.ok || found.usable) continue;
+    const { code, detail } = found;
+    const died = { notifier: notifier.name, channel, channelId, code, detail };
+    const isNew = await markDead(db, died, standIns, clock.now());
+    if (isNew) observe({ kind: 'channel', channel, state: 'dead', code, detail });
+  }
 }
 
 async function probe(
@@ -81,7 +112,11 @@ async function probe(
 
 async function check(
   deps: ProbeDependencies,
-  { channel, channel_id: channelId, code }: ChannelState,
+  {
+    channel,
+    channel_id: channelId,
+    code,
+  }: Pick<ChannelState, 'channel' | 'channel_id'> & { code: string | null },
   signal: AbortSignal,
 ): Promise<ChannelCheck | NotifyFailure> {
   const patience = AbortSignal.any([signal, AbortSignal.timeout(checkTimeoutMs)]);

@@ -34,7 +34,7 @@ export function isDead(states: Map<string, ChannelState>): (channel: string) => 
 }
 
 /**
- * A post was refused for the channel: it is dead, its messages go to its stand-in,
+ * The channel takes nothing: it is dead, its messages go to its stand-in,
  * and people are told there, once per outage. One that was thought to recover goes
  * on with the outage it had.
  * @returns true when it was thought alive before.
@@ -94,14 +94,29 @@ export async function markDead(
     if (isNew) {
       const standIn = standInFor(channel, urgentPriority, standIns);
       const where = standIn ?? channel;
-      const text = `${channel} cannot be posted to (${code}). Its messages come here until that is mended. ${detail}`;
+      const states = await troubledChannels(tx, notifier);
+      const meanwhile =
+        standIn === null
+          ? 'Its messages wait until that is mended.'
+          : states.get(standIn)?.state === 'dead'
+            ? `Neither can ${standIn}, which stands in for it: its messages wait until one of them is mended.`
+            : 'Its messages come here until that is mended.';
+      const text = `${channel} cannot be posted to (${code}). ${meanwhile} ${detail}`;
       await planNotice(
         tx,
         { notifier, channel: where, subject: subjectOfChannel(channel), outage, text },
         now,
       );
     }
-    if (known.state !== 'dead') await moveWaiting(tx, notifier, standIns, now);
+    if (known.state !== 'dead') {
+      // What should make people look goes to the stand-in as well, and need not wait for its card.
+      await sql`
+        UPDATE notifications SET due_at = ${now}
+        WHERE state = 'due' AND due_at > ${now} AND notifier = ${notifier} AND lane = ${lineLane(channel)}`.execute(
+        tx,
+      );
+      await moveWaiting(tx, notifier, standIns, now);
+    }
     return isNew;
   });
 }
@@ -149,7 +164,7 @@ export async function markUsable(
       await sql`
         UPDATE notifications SET due_at = ${now}
         WHERE state = 'due' AND due_at > ${now} AND notifier = ${notifier}
-          AND (lane = ${lineLane(channel)} OR (lane = ${editLane} AND coalesce(sent_to, channel) = ${channel}))`.execute(
+          AND (lane LIKE 'line:%' OR (lane = ${editLane} AND coalesce(sent_to, channel) = ${channel}))`.execute(
         tx,
       );
     }

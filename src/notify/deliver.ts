@@ -4,7 +4,7 @@ import type { DispatchEvent } from '../observability/events.ts';
 import type { CardLinks } from './card.ts';
 import { claimDue, claimUnknown, nextDue, urgentPriority } from './claim.ts';
 import { type Notification, type Pace, recoverStaleClaims, resumeOne, supersedeExpired } from './ledger.ts';
-import type { FindsPosted, Notifier } from './notifier.ts';
+import type { ChecksChannels, FindsPosted, Notifier } from './notifier.ts';
 import { Sender } from './send.ts';
 import type { StandIns } from './stand-in.ts';
 
@@ -17,7 +17,7 @@ import type { StandIns } from './stand-in.ts';
 export type DispatcherOptions = {
   db: Db;
   /** Only rows of this notifier are taken. */
-  notifier: Notifier & Partial<FindsPosted>;
+  notifier: Notifier & Partial<FindsPosted & ChecksChannels>;
   pace: Pace;
   links: CardLinks;
   clock: Clock;

@@ -21,6 +21,16 @@ export type FallbackPath = {
 const lowestPriority = 1;
 const atOnce = 500;
 
+/** It was not tried, because its channel is known to take nothing. */
+const placeIsDead = sql<boolean>`EXISTS (
+  SELECT FROM channels c
+  WHERE c.notifier = n.notifier AND c.channel = coalesce(n.sent_to, n.channel) AND c.state = 'dead')`;
+
+/** The message is there, in a channel that is dead now, and what people should hear of it (an escalation) waits. */
+const newsWaits = (before: Date) => sql<boolean>`(${placeIsDead} AND EXISTS (
+  SELECT FROM notifications l
+  WHERE l.parent_id = n.id AND l.state = 'due' AND l.content ->> 'broadcast' = 'true' AND l.created_at <= ${before}))`;
+
 /**
  * Plans the second path for messages that wait although they were tried or, with
  * `isDown`, cannot be tried. Those that only wait their turn are left alone.
@@ -42,11 +52,11 @@ export async function planFallback(db: Db, path: FallbackPath, isDown: boolean, 
       .where('n.notifier', '=', path.from)
       .where('n.purpose', '=', 'card')
       .where('n.state', 'in', ['due', 'sending', 'unknown'])
-      .where('n.message_id', 'is', null)
+      .where(sql<boolean>`(n.message_id IS NULL OR ${newsWaits(new Date(now.getTime() - path.afterMs))})`)
       .where('n.closed', '=', false)
       .where('n.priority', '<=', lowestPriority)
       .where('n.created_at', '<=', new Date(now.getTime() - path.afterMs))
-      .$if(!isDown, (query) => query.where('n.last_error', 'is not', null))
+      .$if(!isDown, (query) => query.where(sql<boolean>`(n.last_error IS NOT NULL OR ${placeIsDead})`))
       .where((where) =>
         where.not(
           where.exists(

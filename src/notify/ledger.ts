@@ -258,7 +258,7 @@ export type SendOutcome = {
   postedAt: Date | null;
 };
 
-/** How a send ended, written only over our own claim. The lines that wait for a message go once it is there. */
+/** How a send ended, written only over our own claim. The lines that wait for a message go once it shows its present state. */
 export async function recordSend(
   db: Db,
   claimed: Notification,
@@ -275,12 +275,26 @@ export async function recordSend(
     WHERE id = ${claimed.id} AND claimed_at = ${claimed.claimed_at} AND state IN ('sending', 'unknown')`.execute(
     db,
   );
-  const isNowThere = claimed.message_id === null && outcome.messageId !== null;
-  if (!isNowThere || claimed.parent_id !== null) return;
+  const isSettled = outcome.state === 'sent' || outcome.state === 'failed';
+  if (!isSettled || claimed.parent_id !== null) return;
   await sql`
     UPDATE notifications SET due_at = ${now} WHERE parent_id = ${claimed.id} AND state = 'due' AND due_at > ${now}`.execute(
     db,
   );
+}
+
+/**
+ * Lets a claimed line wait for its card, which wakes it when it is settled. In case
+ * that happened meanwhile the card's row is looked at in the same statement, under a
+ * lock: no wake is lost.
+ */
+export async function awaitCard(db: Db, line: Notification, until: Date, now: Date): Promise<void> {
+  await sql`
+    WITH card AS (SELECT state FROM notifications WHERE id = ${line.parent_id} FOR SHARE)
+    UPDATE notifications
+    SET state = 'due', claimed_at = NULL, claimed_by = NULL, updated_at = ${now},
+        due_at = CASE WHEN (SELECT state FROM card) IN ('due', 'sending', 'unknown') THEN ${until}::timestamptz ELSE due_at END
+    WHERE id = ${line.id} AND claimed_at = ${line.claimed_at} AND state = 'sending'`.execute(db);
 }
 
 /** The vendor asked for a pause: nothing of this lane's budget goes out before. */

@@ -1,5 +1,6 @@
-import type { Severity } from '../alerts/alert.ts';
+import { type Severity, severities } from '../alerts/alert.ts';
 import type { RecordedAction } from '../alerts/alert-queries.ts';
+import { isGraver } from '../alerts/lifecycle.ts';
 import type { Person } from './message.ts';
 import { personOf } from './people.ts';
 
@@ -8,8 +9,12 @@ import { personOf } from './people.ts';
 /** A line is news for so long; later the card says it. */
 export const lineIsNewsForMs = 10 * 60_000;
 
-/** Transitions that people follow; all else is seen on the card. */
-export const toldActions = ['acknowledge', 'escalate', 'assign', 'resolve'] as const;
+/** Transitions that people follow; all else is seen on the card. Of updates only those of the severity, see `isTold`. */
+export const toldActions = ['acknowledge', 'escalate', 'assign', 'resolve', 'update'] as const;
+
+export function isTold(action: RecordedAction): boolean {
+  return action.action !== 'update' || sourceSeverity(action) !== null;
+}
 
 export function lineText(action: RecordedAction, people: Map<string, Person>, title: string | null): string {
   const about = title === null ? '' : ` “${title}”`;
@@ -22,6 +27,12 @@ export function lineText(action: RecordedAction, people: Map<string, Person>, ti
       const severity = changeOf(action.details['severity']);
       const step = severity === null ? '' : ` from ${severity.from} to ${severity.to}`;
       return `Escalated${about}${step}${by}${note}`;
+    }
+    case 'update': {
+      const change = sourceSeverity(action);
+      const step = change === null ? '' : ` from ${change.from} to ${change.to}`;
+      const way = change !== null && isGraver(change.from, change.to) ? 'lowered' : 'raised';
+      return `Severity${about} ${way}${step}${by}`;
     }
     case 'assign': {
       const assigned = changeOf(action.details['assignedTo']);
@@ -46,7 +57,17 @@ export function namedIn(actions: RecordedAction[]): string[] {
 
 /** Shown in the channel as well: what should make somebody look again. */
 export function isBroadcast(action: RecordedAction, severity: Severity): boolean {
+  const change = action.action === 'update' ? sourceSeverity(action) : null;
+  if (change !== null) return isGraver(change.to, change.from);
   return action.action === 'escalate' || severity === 'P0';
+}
+
+/** What the source made of the severity in this report; null when it left it. */
+function sourceSeverity({ details }: RecordedAction): { from: Severity; to: Severity } | null {
+  const named = (value: unknown): Severity | undefined => severities.find((one) => one === value);
+  const from = named(details['severityBefore']);
+  const to = named(details['severity']);
+  return from === undefined || to === undefined || from === to ? null : { from, to };
 }
 
 function byWhom(action: RecordedAction, people: Map<string, Person>): string {

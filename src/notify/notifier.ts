@@ -87,10 +87,11 @@ export interface ChecksChannels {
   /**
    * Whether a place can be posted to, as far as looking tells. A failure says that
    * looking did not tell: only a message will.
-   * @param known the vendor's id, where an earlier message learned it.
+   * @param place `channelId`: where an earlier message learned it. `code`: of the
+   * refusal after which one looks; null when nothing was refused.
    */
   checkChannel(
-    place: { channel: string; channelId: string | null; code: string },
+    place: { channel: string; channelId: string | null; code: string | null },
     signal: AbortSignal,
   ): Promise<ChannelCheck | NotifyFailure>;
 }

@@ -146,6 +146,19 @@ describe('after a send', () => {
     });
   });
 
+  it('of an edit that a lost channel refuses the channel is in doubt, and it asks less and less often', () => {
+    const refused = { ok: false as const, reason: 'channel' as const, detail: '' };
+    const delays = [0, 1, 2, 9].map((attempts) => {
+      const next = afterSend(edit({ attempts }), { ...refused, code: 'is_archived' }, 'new');
+      expect(next.channelIsDead).toBe(true);
+      return next.delayMs;
+    });
+    expect(delays).toEqual([60_000, 120_000, 240_000, 900_000]);
+    // Who may edit what there says nothing of posts.
+    const restricted = afterSend(edit(), { ...refused, code: 'restricted_action' }, 'new');
+    expect(restricted.channelIsDead).toBe(false);
+  });
+
   it('that was held back is no attempt, keeps its turn, and its lane waits no longer than a probe takes', () => {
     const row = post({ attempts: 3, last_error: 'unknown: timeout' });
     const as = { state: 'due', attempts: 3, lastError: 'unknown: timeout', delayMs: 0, messageId: null };
@@ -200,11 +213,11 @@ describe('after a line in a thread', () => {
     }
   });
 
-  it('whose channel refuses it the channel is not given up: a card will find out', () => {
+  it('whose channel refuses it the channel is in doubt, like that of a card', () => {
     const archived = { ok: false as const, reason: 'channel' as const, code: 'is_archived', detail: '' };
     expect(afterSend(line, archived, 'new')).toMatchObject({
       state: 'due',
-      channelIsDead: false,
+      channelIsDead: true,
       delayMs: 60_000,
     });
   });

@@ -18,7 +18,7 @@ export type NextState = {
   lastError: string | null;
   /** Set while the vendor wants silence: nothing else of the lane goes out either, and the row keeps its turn. */
   pauseLaneMs: number | null;
-  /** A post was refused for its channel: nothing else can be posted there either. */
+  /** It was refused for its channel: nothing else can be posted there either. Of a post that is sure; after an edit or a line one looks. */
   channelIsDead: boolean;
 };
 
@@ -26,6 +26,8 @@ export type NextState = {
 const rateLimitedMs = 30_000;
 /** Settings at the vendor mend slowly: a channel, a token, a scope. */
 const misconfiguredMs = 60_000;
+/** An edit that is refused in its place waits longer each time, so often the first wait; its channel's return wakes it. */
+const longestMisconfigured = 15;
 /** A held call comes back with the time of the next probe; this is for one that does not, and the longest. */
 const heldMs = 2_000;
 const maxHeldMs = 5_000;
@@ -86,6 +88,9 @@ const threadCodes = new Set([
   'restricted_action_thread_only_channel',
 ]);
 
+/** Said of an edit, these are about the channel; others (who may do what there) may be about edits alone. */
+const lostPlaceCodes = new Set(['channel_not_found', 'not_in_channel', 'is_archived', 'is_inactive']);
+
 function afterFailure(row: Notification, failure: NotifyFailure): NextState {
   const lastError = `${failure.reason}: ${failure.code} ${failure.detail}`.slice(0, 1_000);
   const again = { ...keep(row), lastError };
@@ -110,8 +115,12 @@ function afterFailure(row: Notification, failure: NotifyFailure): NextState {
         : { ...again, delayMs: soon };
     case 'channel':
       if (isLine(row) && threadCodes.has(failure.code)) return { ...again, state: 'superseded' };
-      // A message that is there already waits in its place; one that is not may go to another.
-      return { ...again, delayMs: misconfiguredMs, channelIsDead: row.message_id === null && !isLine(row) };
+      if (row.message_id === null) return { ...again, delayMs: misconfiguredMs, channelIsDead: true };
+      return {
+        ...again,
+        delayMs: misconfiguredMs * Math.min(2 ** row.attempts, longestMisconfigured),
+        channelIsDead: lostPlaceCodes.has(failure.code),
+      };
     case 'app':
     case 'auth':
       return { ...again, delayMs: misconfiguredMs };

@@ -26,8 +26,15 @@ export async function findPeople(db: Db | Tx, userIds: string[]): Promise<Map<st
   return people;
 }
 
+/** Somebody of whom nothing but an id of Slack is known has that for a name; Slack shows theirs in its place. */
 export function personOf(people: Map<string, Person>, userId: string): Person {
-  return people.get(bareId(userId)) ?? { id: userId, name: bareId(userId), slackId: null };
+  const id = bareId(userId);
+  return people.get(id) ?? { id: userId, name: id, slackId: isSlackId(id) ? id : null };
+}
+
+/** Names in capitals have no digits, ids of Slack nearly always. */
+function isSlackId(id: string): boolean {
+  return /^[UW](?=[A-Z]*\d)[A-Z0-9]{7,20}$/.test(id);
 }
 
 /** Without where they were: `opsgenie:ada@example.com` is the Ada that Slack knows. */

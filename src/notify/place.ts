@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import type { Db } from '../db/pool.ts';
-import { type ChannelState, isDead, takeTrial, troubledChannels } from './channel-store.ts';
+import { type ChannelState, isDead, takeTrial } from './channel-store.ts';
 import { channelOfLane, noticeLane, postLane } from './lanes.ts';
 import { cardPurpose, type Notification } from './ledger.ts';
 import { placeFor, type StandIns } from './stand-in.ts';
@@ -16,16 +16,13 @@ export type Place =
   /** Its channel and its stand-in are dead. */
   | { kind: 'nowhere' };
 
-/**
- * Finds the places of claimed posts, for all of them at once. Nearly always there
- * is no channel in trouble, and one small read says so.
- */
+/** Finds the places of claimed posts, for all of them at once. Nearly always there is no channel in trouble. */
 export async function findPlaces(
   db: Db,
-  options: { notifier: string; standIns: StandIns },
+  options: { notifier: string; standIns: StandIns; states: Map<string, ChannelState> },
   rows: Notification[],
-): Promise<{ places: Map<string, Place>; states: Map<string, ChannelState> }> {
-  const states = await troubledChannels(db, options.notifier);
+): Promise<Map<string, Place>> {
+  const { states } = options;
   const places = new Map<string, Place>();
   for (const row of rows) places.set(row.id, await placeOf(db, options, states, row));
   const guests = rows.filter((row) => {
@@ -36,7 +33,7 @@ export async function findPlaces(
     const channel = channelOfLane(guests.find((row) => row.id === id)?.lane ?? '') ?? '';
     places.set(id, { kind: 'told', channel });
   }
-  return { places, states };
+  return places;
 }
 
 async function placeOf(

@@ -5,7 +5,7 @@ import type { Tx } from '../db/pool.ts';
 import { newId } from '../lib/ids.ts';
 import { lineLane } from './lanes.ts';
 import { addTexts, type Notification, notificationsOf, type PlannedText, wakeDispatchers } from './ledger.ts';
-import { isBroadcast, lineIsNewsForMs, lineText, namedIn, toldActions } from './line.ts';
+import { isBroadcast, isTold, lineIsNewsForMs, lineText, namedIn, toldActions } from './line.ts';
 import { findPeople } from './people.ts';
 import { notificationPriority, subjectOf } from './route.ts';
 
@@ -95,10 +95,15 @@ export async function planTransitionLines(
     tx,
     due.map(({ card, action, alert, isShared }) =>
       rowFor(card, {
-        key: action.id,
+        // One press on a shared message is an entry in the log of each alert on it.
+        key: isForAll(action) ? `${action.action}:${action.at.getTime()}` : action.id,
         alert,
         at: action.at,
-        text: lineText(action, people, isShared && action.action !== 'resolve' ? alert.title : null),
+        text: lineText(
+          action,
+          people,
+          isShared && action.action !== 'resolve' && !isForAll(action) ? alert.title : null,
+        ),
         broadcast: isBroadcast(action, alert.severity),
         expiresAt: new Date(action.at.getTime() + lineIsNewsForMs),
       }),
@@ -160,7 +165,7 @@ export function linesFor(
   const told = subject.alerts.flatMap((alert) => {
     const actions = happened.get(alert.id) ?? [];
     return actions.flatMap((action) => {
-      if (action.action === 'refire') return [];
+      if (action.action === 'refire' || !isTold(action)) return [];
       const later = actions.filter((other) => other.action === 'refire' && other.at > action.at).length;
       return [{ alert, action, episode: alert.episode - later }];
     });
@@ -182,6 +187,10 @@ export function linesFor(
   return card === undefined || last === undefined
     ? []
     : [{ card, action: last.action, alert: last.alert, isShared: true }];
+}
+
+function isForAll(action: RecordedAction): boolean {
+  return action.details['sharedMessage'] === true;
 }
 
 function isPosted(card: Notification, notifier: string): boolean {

@@ -1,14 +1,24 @@
 import { createHash } from 'node:crypto';
 import { persist } from '../db/persist.ts';
 import type { Db } from '../db/pool.ts';
+import { fromStorable } from '../db/text.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { DispatchEvent } from '../observability/events.ts';
 import { afterLook } from './after-look.ts';
 import { buildCards, type CardLinks } from './card.ts';
-import { knownChannelId, markDead, markUsable, postponeEdits, probeEveryMs } from './channel-store.ts';
+import {
+  type ChannelState,
+  knownChannelId,
+  markDead,
+  markUsable,
+  postponeEdits,
+  probeEveryMs,
+  troubledChannels,
+} from './channel-store.ts';
 import { channelOfLane, noticeLane, postLane } from './lanes.ts';
 import {
+  awaitCard,
   cardPurpose,
   moveClaimed,
   type Notification,
@@ -17,7 +27,9 @@ import {
   recordSend,
   resumeAll,
 } from './ledger.ts';
+import { moveLine } from './move-line.ts';
 import type {
+  ChecksChannels,
   FindsPosted,
   MessageContent,
   Notifier,
@@ -27,7 +39,7 @@ import type {
 } from './notifier.ts';
 import { afterSend, isLine, type NextState, unchanged } from './outcome.ts';
 import { findPlaces, type Place } from './place.ts';
-import type { StandIns } from './stand-in.ts';
+import { type StandIns, standInFor } from './stand-in.ts';
 import { VendorPulse } from './vendor-pulse.ts';
 
 /**
@@ -37,7 +49,7 @@ import { VendorPulse } from './vendor-pulse.ts';
  */
 export type SenderOptions = {
   db: Db;
-  notifier: Notifier & Partial<FindsPosted>;
+  notifier: Notifier & Partial<FindsPosted & ChecksChannels>;
   links: CardLinks;
   clock: Clock;
   standIns: StandIns | null;
@@ -46,12 +58,16 @@ export type SenderOptions = {
   giveUp: AbortSignal;
 };
 
-/** A line whose card is not there yet looks again so often; the card wakes it before. */
-const cardAwaitedMs = 5_000;
+/** A line whose card is not settled looks again so often; the card wakes it before. */
+const cardAwaitedMs = 30_000;
+/** What should make people look waits no longer for the mere edit of a card that is there. */
+const urgentAwaitsEditMs = 15_000;
 /** What a vendor applies late shows up within this time. */
 const longestApplyMs = 600_000;
 /** Others take a claim for left behind when it is 45 s old, and a send before it took up to 10 s. */
 const claimHoldsMs = 30_000;
+/** A message refused in its place is in hand while its channel is looked at. */
+const lookTimeoutMs = 5_000;
 
 type Begun = { row: Notification; work: Promise<void> };
 type Context = {
@@ -59,8 +75,8 @@ type Context = {
   /** The cards that lines belong to, by the line's id. */
   parents: Map<string, Notification>;
   places: Map<string, Place>;
-  /** Channels from which a message accepted now proves that they are well again. */
-  recovering: Set<string>;
+  /** Channels in trouble, or just out of it. */
+  states: Map<string, ChannelState>;
 };
 
 export class Sender {
@@ -125,16 +141,17 @@ export class Sender {
     const posts = due.filter((row) => row.message_id === null && !isLine(row));
     const contents = new Map<string, MessageContent>(await buildCards(db, cards, links));
     for (const { id, content } of due)
-      if (content !== null) contents.set(id, { kind: 'text', text: content.text });
-    const found =
-      standIns === null || posts.length === 0
-        ? null
-        : await findPlaces(db, { notifier: notifier.name, standIns }, posts);
+      if (content !== null) contents.set(id, { kind: 'text', text: fromStorable(content.text) });
+    const states =
+      standIns === null ? new Map<string, ChannelState>() : await troubledChannels(db, notifier.name);
     return {
       contents,
       parents: await parentsOf(db, due.filter(isLine)),
-      places: found?.places ?? new Map<string, Place>(),
-      recovering: new Set(found?.states.keys()),
+      places:
+        standIns === null || posts.length === 0
+          ? new Map<string, Place>()
+          : await findPlaces(db, { notifier: notifier.name, standIns, states }, posts),
+      states,
     };
   }
 
@@ -158,7 +175,7 @@ export class Sender {
         lastError: 'its alert is not there any more',
       });
     }
-    if (isLine(row)) return this.#sendLine(row, content, context.parents.get(row.id));
+    if (isLine(row)) return this.#sendLine(row, content, context);
     const place = context.places.get(row.id);
     switch (place?.kind) {
       case 'told':
@@ -172,7 +189,7 @@ export class Sender {
         return this.#deliver({ ...row, lane: place.lane }, content, place.channel, context);
       case 'here':
       case undefined:
-        return this.#deliver(row, content, place?.channel ?? row.channel, context);
+        return this.#deliver(row, content, place?.channel ?? placeOf(row), context);
       default:
         return place satisfies never;
     }
@@ -194,55 +211,135 @@ export class Sender {
     this.#report(row, content, result);
     const next = afterSend(row, result, cardHash);
     if (standIns === null || result.ok) {
-      await this.#record(row, next);
-      const isProof = result.ok && row.message_id === null && context.recovering.has(channel);
-      if (isProof && standIns !== null) {
-        const proved = { notifier: row.notifier, channel, channelId: result.channelId, proved: true };
-        await markUsable(db, proved, standIns, clock.now());
-      }
-      return;
+      if (result.ok) await this.#proveUsable(row, channel, result.channelId, context);
+      return this.#record(row, next);
     }
-    if (next.channelIsDead) await this.#channelDied(row, channel, result, standIns);
-    // Where it goes now is found when it is claimed next, which is at once.
-    await this.#record(row, next.channelIsDead ? { ...next, delayMs: 0 } : next);
+    if (next.channelIsDead && row.message_id === null) {
+      const channelId = await knownChannelId(db, row.notifier, channel);
+      await this.#channelDied(row, { channel, channelId }, result, standIns);
+      // Where it goes now is found when it is claimed next, which is at once.
+      return this.#record(row, { ...next, delayMs: 0 });
+    }
+    if (next.channelIsDead) {
+      const lost = await this.#lookAtPlace(row, { channel, channelId: row.channel_id }, result, context);
+      if (lost === 'replaced')
+        return this.#record(row, afterSend(row, { ...result, reason: 'gone' }, cardHash));
+    }
+    await this.#record(row, next);
     if (result.reason === 'channel' && row.channel_id !== null && row.message_id !== null) {
       await postponeEdits(db, row.notifier, row.channel_id, new Date(clock.now().getTime() + next.delayMs));
     }
   }
 
-  async #channelDied(
+  /** What a channel in trouble takes shows that it is well: a post for sure, an edit where it was said to be well already. */
+  async #proveUsable(
     row: Notification,
     channel: string,
-    failure: NotifyFailure,
+    channelId: string,
+    { states }: Context,
+  ): Promise<void> {
+    const { db, standIns, clock, observe } = this.#options;
+    const state = states.get(channel)?.state;
+    const isProof = row.message_id === null ? state !== undefined : state === 'recovering';
+    if (!isProof || standIns === null) return;
+    const usable = { notifier: row.notifier, channel, channelId, proved: true };
+    // Failing here must not cost what was sent: the next message proves it as well.
+    await markUsable(db, usable, standIns, clock.now()).catch((error: unknown) =>
+      observe({ kind: 'trouble', error }),
+    );
+  }
+
+  /**
+   * An edit or a line was refused in the place where its message is. That place may be
+   * dead; or it is well and another now (deleted and made anew), and only the message is lost.
+   */
+  async #lookAtPlace(
+    row: Notification,
+    place: { channel: string; channelId: string | null },
+    refusal: NotifyFailure,
+    { states }: Context,
+  ): Promise<'dead' | 'replaced' | 'well'> {
+    const { notifier, standIns, giveUp } = this.#options;
+    if (standIns === null) return 'well';
+    if (states.get(place.channel)?.state === 'dead') return 'dead';
+    const patience = AbortSignal.any([giveUp, AbortSignal.timeout(lookTimeoutMs)]);
+    const found = await notifier.checkChannel?.({ ...place, code: refusal.code }, patience);
+    if (found?.ok === true && found.usable) return found.channelId === place.channelId ? 'well' : 'replaced';
+    await this.#channelDied(row, place, found?.ok === true ? found : refusal, standIns);
+    return 'dead';
+  }
+
+  async #channelDied(
+    row: Notification,
+    { channel, channelId }: { channel: string; channelId: string | null },
+    { code, detail }: { code: string; detail: string },
     standIns: StandIns,
   ): Promise<void> {
     const { db, clock, observe } = this.#options;
     const { notifier } = row;
-    const { code, detail } = failure;
-    const channelId = await knownChannelId(db, notifier, channel);
     const isNew = await markDead(db, { notifier, channel, channelId, code, detail }, standIns, clock.now());
     if (isNew) observe({ kind: 'channel', channel, state: 'dead', code, detail });
   }
 
-  async #sendLine(
-    row: Notification,
-    content: MessageContent,
-    parent: Notification | undefined,
-  ): Promise<void> {
+  async #sendLine(row: Notification, content: MessageContent, context: Context): Promise<void> {
     const { clock, observe } = this.#options;
+    const parent = context.parents.get(row.id);
     if (row.expires_at !== null && row.expires_at <= clock.now())
       return this.#supersede(row, 'too late to be news');
-    if (parent === undefined || parent.state === 'superseded')
+    if (parent === undefined || !isThere(parent))
       return this.#supersede(row, 'its card is not there any more');
     const { channel_id: channelId, message_id: messageId } = parent;
-    if (channelId === null || messageId === null) {
-      return this.#record(row, { ...unchanged(row), delayMs: cardAwaitedMs });
-    }
+    const isPosted = channelId !== null && messageId !== null;
+    const channel = placeOf(parent);
+    if (isPosted && context.states.get(channel)?.state === 'dead') return this.#tellElsewhere(row, parent);
+    const until = this.#awaitsCardUntil(row, parent, isPosted);
+    if (!isPosted || until !== null) return this.#awaitCard(row, until ?? clock.now());
     const thread = { messageId, broadcast: row.content?.broadcast === true };
     const result = await this.#call({ ...row, channel_id: null }, content, channelId, thread);
     if (result.ok) observe({ kind: 'line', channel: row.channel });
     else this.#report(row, content, result);
-    await this.#record(row, afterSend(row, result, hashOf(content)));
+    const next = afterSend(row, result, hashOf(content));
+    if (result.ok) await this.#proveUsable(row, channel, channelId, context);
+    if (!result.ok && next.channelIsDead) {
+      const lost = await this.#lookAtPlace(row, { channel, channelId }, result, context);
+      if (lost === 'dead') return this.#tellElsewhere(row, parent);
+      if (lost === 'replaced') return this.#supersede(row, 'its card is not there any more');
+    }
+    await this.#record(row, next);
+  }
+
+  /** A line comes after the state it tells of, and not into the thread of a message that turns out to be deleted. Null: it need not wait. */
+  #awaitsCardUntil(row: Notification, parent: Notification, isPosted: boolean): Date | null {
+    const now = this.#options.clock.now();
+    if (!['due', 'sending', 'unknown'].includes(parent.state)) return null;
+    const until = new Date(now.getTime() + cardAwaitedMs);
+    if (!isPosted || row.content?.broadcast !== true) return until;
+    const longest = new Date(row.created_at.getTime() + urgentAwaitsEditMs);
+    if (longest <= now) return null;
+    return longest < until ? longest : until;
+  }
+
+  async #awaitCard(row: Notification, until: Date): Promise<void> {
+    const { db, clock, giveUp } = this.#options;
+    await persist(() => awaitCard(db, row, until, clock.now()), { withinMs: claimHoldsMs, signal: giveUp });
+  }
+
+  /** Its card's channel is dead. What should make people look is told in the stand-in; all else waits, and is left out when it is no news any more. */
+  async #tellElsewhere(row: Notification, parent: Notification): Promise<void> {
+    const { db, standIns, clock } = this.#options;
+    const channel = placeOf(parent);
+    const wait = {
+      ...unchanged(row),
+      delayMs: probeEveryMs,
+      lastError: `channel: ${channel} cannot be posted to`,
+    };
+    const isUrgent = row.content?.broadcast === true && !parent.closed;
+    const standIn = standIns === null || !isUrgent ? null : standInFor(channel, row.priority, standIns);
+    if (standIn === null || (await troubledChannels(db, row.notifier)).get(standIn)?.state === 'dead')
+      return this.#record(row, wait);
+    const moved = await moveLine(db, { line: row, card: parent, to: standIn }, clock.now());
+    if (moved === null) return this.#supersede(row, `told in ${standIn} already`);
+    await this.#record(row, { ...unchanged(row), lane: moved.lane });
   }
 
   async #supersede(row: Notification, why: string): Promise<void> {
@@ -325,6 +422,17 @@ export class Sender {
     };
     await persist(write, { withinMs: claimHoldsMs, signal: this.#options.giveUp });
   }
+}
+
+/** A card that is gone for good, or was never taken, has no thread. */
+function isThere({ state, message_id: messageId, last_error: lastError }: Notification): boolean {
+  if (state === 'superseded') return false;
+  return state !== 'failed' || (messageId !== null && lastError?.startsWith('gone:') !== true);
+}
+
+/** Where a message is, or would be, as configured. */
+function placeOf(row: Notification): string {
+  return row.sent_to ?? row.channel;
 }
 
 function ownLane(row: Notification): string {

@@ -65,6 +65,20 @@ describe('gomon config', () => {
     expect(missing.stderr).toContain('nowhere.yaml');
   });
 
+  it('refuses a card template with which the service would not start', async () => {
+    await file('wrong-card.yaml', "text: '{{ titel }}'\nblocks: []\n");
+    await file('good-card.yaml', "text: '{{ title }}'\nblocks: []\n");
+    const wrong = await file('wrong-template.yaml', 'slack: { templateFile: wrong-card.yaml }\n');
+    const good = await file('good-template.yaml', 'slack: { templateFile: good-card.yaml }\n');
+    const [refused, taken] = await Promise.all([
+      gomon(['config', 'check', wrong], { cwd }),
+      gomon(['config', 'check', good], { cwd }),
+    ]);
+    expect(refused).toMatchObject({ code: 1, stdout: '' });
+    expect(refused.stderr).toMatch(/slack\.templateFile .*wrong-card\.yaml[^]*titel/);
+    expect(taken).toMatchObject({ code: 0, stderr: '' });
+  });
+
   it('prints the JSON Schema for editors', async () => {
     const { code, stdout } = await gomon(['config', 'schema'], { cwd });
     expect(code).toBe(0);

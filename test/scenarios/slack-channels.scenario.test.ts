@@ -1,4 +1,6 @@
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startWorld, type World } from '../support/world.ts';
 
 /** A channel that cannot be posted to: its stand-in takes its messages, people are told once, and it comes back by itself. */
@@ -168,6 +170,24 @@ it('both dead: all waits, and goes to whichever is well first, in its last state
   expect(texts(critical)).toEqual([]);
 });
 
+it('says that messages wait where the stand-in is dead too', async () => {
+  const dev = '#monitoring-dev';
+  setArchived(standIn, true);
+  setArchived(dev, true);
+  await tell('Minor', 'P3');
+  await post('In development', 'P3', { labels: { environment: 'dev' } });
+  await world.slack.waitFor(() => notices(critical).length === 2);
+  expect(notices(critical).map((one) => one.text)).toEqual([
+    expect.stringMatching(
+      /^#k8s-healthchecks cannot be posted to \(is_archived\)\. Its messages come here until/,
+    ),
+    expect.stringMatching(
+      /^#monitoring-dev cannot be posted to \(is_archived\)\. Neither can #k8s-healthchecks, .* wait until/,
+    ),
+  ]);
+  expect(cards(critical, 'In development')).toEqual([]);
+});
+
 it('shows nobody the same alert twice in the stand-in', async () => {
   setArchived(critical, true);
   const id = await tell('Growing', 'P2');
@@ -196,7 +216,114 @@ it('archived with messages in it: they are brought to their end when it is back,
   expect(cards(critical, 'Posted before').map((one) => one.text)).toEqual([
     expect.stringMatching(/resolved/i),
   ]);
-  expect(world.slack.messages(standIn)).toEqual([]);
+  // Nobody was told of it there; only that the channel was lost, and is back.
+  expect(texts(standIn)).toEqual([expect.stringMatching(/could not be posted to/)]);
+});
+
+describe('archived, and nothing is posted: only what is there changes', () => {
+  const escalate = async (id: string, more: Record<string, unknown> = {}) => {
+    const answer = await world.call('PUT', `/api/v1/alerts/${id}/escalate`, { severity: 'P0', ...more });
+    expect(answer.status).toBe(200);
+  };
+
+  it('an escalation to P0 is told in the stand-in, once, with its buttons and who did it', async () => {
+    const id = await tell('Checkout down', 'P1');
+    setArchived(critical, true);
+    await escalate(id, { note: 'customers call' });
+    await world.slack.waitFor(() => cards(standIn, 'Checkout down')[0]?.replies.length === 1);
+    const [card] = cards(standIn, 'Checkout down');
+    expect(cards(standIn, 'Checkout down')).toHaveLength(1);
+    expect(card?.text).toContain('P0');
+    expect(JSON.stringify(card?.blocks)).toContain('alert_acknowledge');
+    expect(card?.replies).toMatchObject([
+      { text: expect.stringMatching(/^Escalated from P1 to P0 by .*: customers call$/), isBroadcast: false },
+    ]);
+    expect(notices(standIn).map((one) => one.text)).toEqual([
+      expect.stringMatching(/^#alert-critical cannot be posted to \(is_archived\)/),
+    ]);
+    expect((await slackState()).detail).toMatch(/#alert-critical .*is_archived.*#k8s-healthchecks/);
+    // A message accepted elsewhere makes nothing of that well.
+    await post('Minor', 'P3');
+    await world.slack.waitFor(() => cards(standIn, 'Minor').length === 1);
+    expect((await slackState()).state).toBe('failing');
+    expect((await world.call('GET', '/metrics')).text).toMatch(/^gomon_channels_dead 1$/m);
+    // What happens next is told by the card there; that of the dead channel adds nothing.
+    await world.call('PUT', `/api/v1/alerts/${id}/acknowledge`);
+    await world.slack.waitFor(() => cards(standIn, 'Checkout down')[0]?.replies.length === 2);
+    await world.advance(61_000);
+    expect(cards(standIn, 'Checkout down')).toHaveLength(1);
+    expect(cards(standIn, 'Checkout down')[0]?.replies).toHaveLength(2);
+
+    world.slack.unarchive(critical);
+    await events();
+    await world.call('DELETE', `/api/v1/alerts/${id}`);
+    await world.drain();
+    for (const where of [critical, standIn])
+      expect(cards(where, 'Checkout down').map((one) => one.text)).toEqual([
+        expect.stringMatching(/resolved/i),
+      ]);
+    // The edit showed that it is well.
+    expect(await slackState()).toEqual({ state: 'ok' });
+    expect(notices(standIn).map((one) => one.text)).toEqual([
+      expect.stringMatching(/could not be posted to/),
+    ]);
+  });
+
+  it('is noticed when Slack says so, before anything is refused', async () => {
+    await tell('Here before', 'P1');
+    world.slack.archive(critical);
+    await events();
+    expect((await slackState()).detail).toMatch(/#alert-critical .*is_archived/);
+    expect(notices(standIn)).toHaveLength(1);
+    await tell('After', 'P1');
+    expect(cards(standIn, 'After')).toHaveLength(1);
+    expect(world.slack.errors()).toEqual([]);
+  });
+
+  it('goes the second path when the stand-in is dead as well', async () => {
+    await world.stop();
+    const carried: string[] = [];
+    const receiver = createServer((request, response) => {
+      request.on('data', (chunk: Buffer) => carried.push(chunk.toString('utf8')));
+      request.on('end', () => response.end('ok'));
+    });
+    await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve));
+    const { port } = receiver.address() as AddressInfo;
+    world = await startWorld({
+      settings: { incidents: { autoCreate: [] } },
+      env: { GOMON_FALLBACK_WEBHOOK_URL: `http://127.0.0.1:${port}/` },
+    });
+    const id = await tell('Nowhere to say it', 'P1');
+    setArchived(critical, true);
+    setArchived(standIn, true);
+    await post('Minor', 'P4');
+    await escalate(id);
+    await expect.poll(async () => (await slackState()).detail).toMatch(/#alert-critical.*#k8s-healthchecks/);
+    for (let n = 0; n < 3; n += 1) await world.advance(30_000);
+    await expect.poll(() => carried.filter((one) => one.includes('Nowhere to say it')).length).toBe(1);
+    expect(cards(standIn, 'Nowhere to say it')).toEqual([]);
+    receiver.close();
+  });
+});
+
+it('deleted and made anew: an open alert is told in the new one, and none is tried for ever', async () => {
+  const id = await tell('Moved', 'P1');
+  world.slack.rename(critical, 'alert-critical-old');
+  world.slack.addChannel({ name: 'alert-critical' });
+  const old = world.slack.channel('alert-critical-old').id;
+  world.slack.fault({
+    method: 'chat.update',
+    kind: 'ok-false',
+    error: 'channel_not_found',
+    containing: `"channel":"${old}"`,
+    times: 1_000,
+  });
+  await world.call('PUT', `/api/v1/alerts/${id}/escalate`, {});
+  await world.drain();
+  expect(cards(critical, 'Moved').map((one) => one.text)).toEqual([expect.stringContaining('P0')]);
+  expect(world.slack.calls('chat.update').filter((one) => one.args['channel'] === old)).toHaveLength(1);
+  expect(await slackState()).toEqual({ state: 'ok' });
+  expect(notices(standIn)).toEqual([]);
 });
 
 it('another channel may be set as the stand-in', async () => {

@@ -65,6 +65,66 @@ it('shows in the channel as well that an alert was escalated, and what happens t
   ]);
 });
 
+it('comes after the message shows what it tells', async () => {
+  const id = await post('Slow edit', { severity: 'P2' });
+  const ts = card('Slow edit')?.ts ?? '';
+  world.slack.fault({ method: 'chat.update', kind: 'delay', delayMs: 400, containing: ts });
+  await put(id, 'escalate');
+  expect(lines('Slow edit')).toHaveLength(1);
+  const edited = world.slack.calls('chat.update').find((one) => one.args['ts'] === ts);
+  const said = world.slack.calls('chat.postMessage').find((one) => one.args['thread_ts'] === ts);
+  expect((said?.at ?? 0) - (edited?.at ?? 0)).toBeGreaterThanOrEqual(390);
+});
+
+it('stands in the thread of the new message when somebody deleted the old one, and in none when that is gone for good', async () => {
+  const id = await post('Deleted card', { severity: 'P2' });
+  const old = card('Deleted card')?.ts ?? '';
+  world.slack.deleteMessage(channel, old);
+  await put(id, 'acknowledge');
+  expect(card('Deleted card')?.ts).not.toBe(old);
+  expect(lines('Deleted card')).toEqual([expect.stringMatching(/^Acknowledged by/)]);
+  world.slack.deleteMessage(channel, card('Deleted card')?.ts ?? '');
+  const posts = world.slack.calls('chat.postMessage').length;
+  await put(id, 'escalate', { severity: 'P2' });
+  await put(id, 'assign', { assignedTo: 'jonas@example.com' });
+  expect(world.slack.calls('chat.postMessage')).toHaveLength(posts);
+});
+
+it('shows nothing of a note that a reader could not see, or that would turn it round', async () => {
+  const id = await post('Odd text', { severity: 'P2' });
+  await put(id, 'escalate', { note: 'a\u0000b \u202Etxt.exe\u202C <!channel>\uFDD0 ok' });
+  const [line = ''] = lines('Odd text') ?? [];
+  expect(line).toMatch(/: ab txt\.exe &lt;!channel&gt;\uFDD0 ok$/);
+});
+
+it('tells what the source makes of the severity: graver is shown in the channel, lower is not', async () => {
+  const where = '#alert-critical';
+  const replies = (title: string) =>
+    card(title, where)?.replies.map((one) => [one.text, one.isBroadcast] as const);
+  const id = await post('Source says', { severity: 'P1' });
+  await post('Source says', { severity: 'P0' });
+  expect(replies('Source says')).toEqual([['Severity raised from P1 to P0 by its source (api)', true]]);
+  // Reported once more, and with another title: nothing to tell.
+  await post('Source says', { severity: 'P0' });
+  await post('Source says', { severity: 'P0', title: 'Source says it otherwise' });
+  expect(replies('Source says')).toHaveLength(1);
+
+  await post('In hand', { severity: 'P1' });
+  const inHand = await world.alert('q=In+hand');
+  await put(inHand.id, 'acknowledge');
+  await post('In hand', { severity: 'P0' });
+  expect(replies('In hand')?.slice(1)).toEqual([['Severity raised from P1 to P0 by its source (api)', true]]);
+
+  await post('To and fro', { severity: 'P1' });
+  await post('To and fro', { severity: 'P3' });
+  await post('To and fro', { severity: 'P1' });
+  expect(replies('To and fro')).toEqual([
+    ['Severity lowered from P1 to P3 by its source (api)', false],
+    ['Severity raised from P3 to P1 by its source (api)', true],
+  ]);
+  expect((await world.call('GET', `/api/v1/alerts/${id}`)).body.severity).toBe('P0');
+});
+
 it('has no line for what was so before the card was there', async () => {
   world.slack.fault({ method: 'chat.postMessage', kind: 'rate-limit', retryAfterSeconds: 30 });
   const answer = await world.call('POST', '/api/v1/alerts', { title: 'Late card', severity: 'P3' });
@@ -143,6 +203,21 @@ it('is not said any more when it is no news: the card says it', async () => {
   expect(
     await world.rows(`SELECT state FROM notifications WHERE alert_id = $1 AND purpose LIKE 'line:%'`, [id]),
   ).toEqual([{ state: 'superseded' }]);
+});
+
+it('does not wait long for an edit when it should make people look', async () => {
+  const id = await post('Stuck edit', { severity: 'P2' });
+  const ts = card('Stuck edit')?.ts ?? '';
+  world.slack.fault({ method: 'chat.update', kind: 'rate-limit', retryAfterSeconds: 300, containing: ts });
+  await world.call('PUT', `/api/v1/alerts/${id}/escalate`, { severity: 'P1' });
+  await world.slack.waitFor(() => world.slack.calls('chat.update').at(-1)?.status === 429);
+  await world.advance(5_000);
+  expect(lines('Stuck edit')).toEqual([]);
+  await world.advance(11_000);
+  await world.slack.waitFor(() => lines('Stuck edit')?.length === 1);
+  await world.advance(300_000);
+  await world.drain();
+  expect(card('Stuck edit')?.text).toContain('P1');
 });
 
 it('tells the end of a shared message once, not of each alert on it', async () => {

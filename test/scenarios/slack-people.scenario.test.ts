@@ -296,6 +296,47 @@ describe('the doors for Slack', () => {
   });
 });
 
+describe('a click that comes from elsewhere than a message', () => {
+  const from = (alertId: string | null, actionTs: string, userId = world.slack.user('priya').id) => {
+    const payload = {
+      type: 'block_actions',
+      user: { id: userId, username: 'priya', team_id: 'T1' },
+      container: { type: 'view', view_id: 'V1' },
+      channel: null,
+      message: null,
+      trigger_id: '1.2.x',
+      actions: [
+        {
+          type: 'button',
+          action_id: 'alert_acknowledge',
+          action_ts: actionTs,
+          ...(alertId !== null && { value: alertId }),
+        },
+      ],
+    };
+    return signed('interactions', new URLSearchParams({ payload: JSON.stringify(payload) }).toString());
+  };
+
+  it('does what it says, also twice, and is answered 200 also where it names no alert', async () => {
+    const id = await fire('From our page');
+    expect((await from(id, '1795000001.000100')).status).toBe(200);
+    await world.drain();
+    expect(await alertOf(id)).toMatchObject({ status: 'acknowledged', acknowledgedBy: 'priya@example.com' });
+    expect((await from(id, '1795000002.000100')).status).toBe(200);
+    await world.drain();
+    expect(await actionsOf(id)).toEqual(['create', 'acknowledge']);
+    expect((await from(null, '1795000003.000100')).status).toBe(200);
+  });
+
+  it('by somebody whose profile cannot be read: Slack shows their name, not their id', async () => {
+    const id = await fire('Click of a stranger');
+    expect((await from(id, '1795000004.000100', 'USTRANGE1')).status).toBe(200);
+    await world.drain();
+    const shown = JSON.stringify(message('Click of a stranger').blocks);
+    expect(shown).toContain('*Acknowledged* by <@USTRANGE1>');
+  });
+});
+
 describe('the look of a message', () => {
   it('says severity in words, has UTC in its fallback, and links the trace where there is a viewer', async () => {
     await fire('Looks', 'P2', {
@@ -311,5 +352,6 @@ describe('the look of a message', () => {
 });
 
 it('leaves nothing that Slack refused or took with a frown', () => {
-  expect(world.slack.errors()).toEqual([]);
+  // But for the stranger above.
+  expect(world.slack.errors().filter((one) => one.error !== 'user_not_found')).toEqual([]);
 });

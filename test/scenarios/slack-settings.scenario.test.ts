@@ -119,6 +119,22 @@ describe('a workspace set up by its operator', () => {
     await world.drain();
     expect((await world.call('GET', `/api/v1/alerts/${id}`)).body.actions).toHaveLength(1);
   });
+
+  it('asks whoever cannot be looked up to click again, before they have given up waiting', async () => {
+    await fire('Who is it', 'P3');
+    const [card] = world.slack.messages('#everything-else').filter((one) => one.text.includes('Who is it'));
+    world.slack.fault({ method: 'users.info', kind: 'timeout-before' });
+    const click = await world.slack.click({
+      channel: '#everything-else',
+      ts: card?.ts ?? '',
+      actionId: 'alert_acknowledge',
+      user: 'priya',
+    });
+    const said = 'could not be looked up just now (timeout)';
+    await world.slack.waitFor(() => world.slack.ephemerals().some((one) => one.text.includes(said)));
+    const answered = world.slack.calls('chat.postEphemeral').at(-1);
+    expect((answered?.at ?? 0) - click.at).toBeLessThan(3_500);
+  });
 });
 
 describe('a template of the operator', () => {
@@ -152,6 +168,12 @@ describe('a template of the operator', () => {
       files: { 'card.yaml': template.replaceAll('title }}', 'titel }}') },
     });
     await expect(wrong).rejects.toThrow(/titel/);
+    const withoutSlack = startWorld({
+      settings: { slack: { templateFile: 'card.yaml' } },
+      files: { 'card.yaml': template.replaceAll('title }}', 'titel }}') },
+      env: { SLACK_BOT_TOKEN: undefined, SLACK_SIGNING_SECRET: undefined },
+    });
+    await expect(withoutSlack).rejects.toThrow(/titel/);
   });
 });
 

@@ -20,13 +20,13 @@ const answered = z.object({
 type Channel = z.infer<typeof answered>['channel'];
 
 /**
- * Looks whether a channel that refused a post takes posts again
+ * Looks whether a channel takes posts
  * (https://docs.slack.dev/reference/methods/conversations.info). A channel known by
- * name has to bear that name: posts go to the name. Public ones are joined.
+ * name has to bear that name: posts go to the name. Public ones that refused something are joined.
  */
 export async function checkSlackChannel(
   connection: SlackConnection,
-  place: { channel: string; channelId: string | null; code: string },
+  place: { channel: string; channelId: string | null; code: string | null },
   signal: AbortSignal,
 ): Promise<ChannelCheck | NotifyFailure> {
   const found = await lookUp(connection, place, signal);
@@ -48,10 +48,12 @@ export async function checkSlackChannel(
       `${place.channel} is archived: unarchive it, or name another in the settings.`,
     );
   }
-  if (!visibleCodes.has(place.code)) {
+  if (place.code !== null && !visibleCodes.has(place.code)) {
     return failure('unavailable', 'cannot_look', `Only a post can tell whether ${place.code} is mended.`);
   }
   if (channel.is_member !== false) return { ok: true, usable: true, channelId: channel.id };
+  // Nobody was refused: whether being outside matters shows when something is posted.
+  if (place.code === null && !channel.is_private) return { ok: true, usable: true, channelId: channel.id };
   if (channel.is_private) return refused('not_in_channel', `Invite the app to ${place.channel}.`);
   const joined = await callSlack(connection, {
     method: 'conversations.join',

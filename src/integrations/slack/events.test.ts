@@ -21,6 +21,7 @@ describe('an event', () => {
       eventType: 'channel_archive',
       teamId: 'T1',
       event,
+      ourUserId: null,
       at: new Date('2026-03-01T10:00:00Z'),
     });
   });
@@ -85,11 +86,23 @@ describe('what an event says of a channel', () => {
       { type: 'channel_id_changed', old_channel_id: 'G1', new_channel_id: 'C1' },
       { channelId: 'C1', usable: false },
     ],
-    [{ type: 'channel_archive', channel: 'C1' }, null],
+    [
+      { type: 'channel_archive', channel: 'C1', user: 'U1' },
+      { channelId: 'C1', usable: false, lost: true },
+    ],
+    [
+      { type: 'group_deleted', channel: 'G1' },
+      { channelId: 'G1', usable: false, lost: true },
+    ],
+    [
+      { type: 'member_left_channel', user: 'UBOT', channel: 'C1' },
+      { channelId: 'C1', usable: false, lost: true },
+    ],
+    [{ type: 'member_left_channel', user: 'UANN', channel: 'C1' }, null],
     [{ type: 'message', channel: 'C1' }, null],
     [{ type: 'channel_unarchive' }, null],
     [{}, null],
   ])('%j', (event, news) => {
-    expect(channelNewsIn(event)).toEqual(news);
+    expect(channelNewsIn(event, 'UBOT')).toEqual(news);
   });
 });

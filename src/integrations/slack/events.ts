@@ -12,6 +12,8 @@ export type SlackEvent =
       eventType: string;
       teamId: string;
       event: Record<string, unknown>;
+      /** As whom we see it; null when Slack does not say. */
+      ourUserId: string | null;
       at: Date | null;
     }
   /** Slack held events back because there were too many, from this minute on. */
@@ -27,6 +29,10 @@ const callback = z.object({
   team_id: z.string().default(''),
   event_time: z.number().optional(),
   event: z.looseObject({ type: z.string() }),
+  authorizations: z
+    .array(z.object({ user_id: z.string().optional() }))
+    .optional()
+    .catch(undefined),
 });
 const rateLimit = z.object({ team_id: z.string().default(''), minute_rate_limited: z.number().optional() });
 
@@ -55,13 +61,14 @@ function readEvent(content: unknown): SlackEvent {
       const parsed = callback.safeParse(content);
       if (!parsed.success)
         return { kind: 'refused', reason: `unreadable event: ${z.prettifyError(parsed.error)}` };
-      const { event_id, team_id, event_time, event } = parsed.data;
+      const { event_id, team_id, event_time, event, authorizations } = parsed.data;
       return {
         kind: 'event',
         eventId: event_id,
         eventType: event.type,
         teamId: team_id,
         event,
+        ourUserId: authorizations?.[0]?.user_id ?? null,
         at: dateOf(event_time),
       };
     }
@@ -88,16 +95,33 @@ const channelEvents = new Set([
   'channel_id_changed',
   'member_joined_channel',
 ]);
+/** … and after which it may take none any more. */
+const lossEvents = new Set([
+  'channel_archive',
+  'group_archive',
+  'channel_deleted',
+  'group_deleted',
+  'channel_left',
+  'group_left',
+  'member_left_channel',
+]);
 const saidUsable = new Set(['channel_unarchive', 'group_unarchive']);
 
 /**
- * What an event says of a channel that may have been lost; null when it is about
- * something else. Only unarchiving is taken at its word; who joined (we or somebody
- * else) and what a channel is called now is looked at.
+ * What an event says of a channel that may be lost, or may be back; null when it is
+ * about something else. Only unarchiving is taken at its word; who joined (we or somebody
+ * else), what a channel is called now and what may be lost is looked at.
+ * @param ourUserId where it is known, others may leave as they like.
  */
-export function channelNewsIn(event: Record<string, unknown>): { channelId: string; usable: boolean } | null {
+export function channelNewsIn(
+  event: Record<string, unknown>,
+  ourUserId: string | null = null,
+): { channelId: string; usable: boolean; lost?: true } | null {
   const { type } = event;
-  if (typeof type !== 'string' || !channelEvents.has(type)) return null;
+  if (typeof type !== 'string') return null;
+  const isLoss = lossEvents.has(type);
+  if (!isLoss && !channelEvents.has(type)) return null;
+  if (type === 'member_left_channel' && ourUserId !== null && event['user'] !== ourUserId) return null;
   // channel_rename carries an object, channel_id_changed the ids of before and now.
   const parsed = z
     .object({
@@ -106,7 +130,8 @@ export function channelNewsIn(event: Record<string, unknown>): { channelId: stri
     })
     .safeParse(event);
   const channelId = parsed.data?.channel ?? parsed.data?.new_channel_id;
-  return channelId === undefined ? null : { channelId, usable: saidUsable.has(type) };
+  if (channelId === undefined) return null;
+  return { channelId, usable: saidUsable.has(type), ...(isLoss && { lost: true }) };
 }
 
 function dateOf(seconds: number | undefined): Date | null {

@@ -117,15 +117,31 @@ describe('a click', () => {
   });
 
   it.each([
-    ['no alert', withAction({ value: undefined }), 'does not name an alert'],
-    ['another value', withAction({ value: "x'; drop table alerts" }), 'does not name an alert'],
-    ['JSON without alertId', withAction({ value: '{"id":"1"}' }), 'does not name an alert'],
-    ['no message', { ...click, container: undefined, message: undefined }, 'not clicked on a message'],
     ['no user', { ...click, user: undefined }, 'unreadable block_actions'],
     ['no actions', { ...click, actions: 'x' }, 'unreadable block_actions'],
     ['no type', { user: click.user }, 'no "type"'],
   ])('with %s is refused', (_what, payload, reason) => {
     expect(parseInteraction(body(payload))).toEqual({ ok: false, reason: expect.stringContaining(reason) });
+  });
+
+  it.each([
+    ['no alert', withAction({ value: undefined })],
+    ['null for it', withAction({ value: null })],
+    ['another value', withAction({ value: "x'; drop table alerts" })],
+    ['JSON without alertId', withAction({ value: '{"id":"1"}' })],
+  ])('with %s has nothing to do, which is no error to Slack', (_what, payload) => {
+    expect(parseInteraction(body(payload))).toMatchObject({ ok: true, interaction: { kind: 'ignored' } });
+  });
+
+  it.each([
+    ['nothing', { container: undefined, message: undefined, channel: undefined }],
+    ['null', { container: null, message: null, channel: null, response_url: null }],
+    ['our page in the app', { container: { type: 'view', view_id: 'V1' }, message: null, channel: null }],
+  ])('with %s for its place is a click like any other', (_what, place) => {
+    expect(parseInteraction(body({ ...click, ...place }))).toMatchObject({
+      ok: true,
+      interaction: { kind: 'button', alertId, channelId: null, messageTs: null },
+    });
   });
 
   it('that is no form or no JSON is refused', () => {

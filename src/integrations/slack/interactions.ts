@@ -39,11 +39,12 @@ const person = z.object({
 
 const clickPayload = z.object({
   user: person,
-  channel: z.object({ id: z.string() }).optional(),
-  container: z.object({ channel_id: z.string().optional(), message_ts: z.string().optional() }).optional(),
+  // Where it was clicked: a message, or our page in the app, or a dialog, which have neither.
+  channel: z.object({ id: z.string() }).nullish(),
+  container: z.object({ channel_id: z.string().nullish(), message_ts: z.string().nullish() }).nullish(),
   message: z
     .object({
-      ts: z.string().optional(),
+      ts: z.string().nullish(),
       metadata: z
         .object({
           event_type: z.string(),
@@ -52,11 +53,11 @@ const clickPayload = z.object({
         .optional()
         .catch(undefined),
     })
-    .optional(),
+    .nullish(),
   trigger_id: z.string().default(''),
-  response_url: z.string().optional(),
+  response_url: z.string().nullish(),
   actions: z.array(
-    z.object({ action_id: z.string(), value: z.string().optional(), action_ts: z.string().optional() }),
+    z.object({ action_id: z.string(), value: z.string().nullish(), action_ts: z.string().optional() }),
   ),
 });
 
@@ -77,7 +78,11 @@ const noteState = z.object({
   }),
 });
 
-const noteTarget = z.object({ alertId: z.string().min(1), channelId: z.string(), messageTs: z.string() });
+const noteTarget = z.object({
+  alertId: z.string().min(1),
+  channelId: z.string().nullable(),
+  messageTs: z.string().nullable(),
+});
 
 /**
  * Reads an interaction (https://docs.slack.dev/reference/interaction-payloads).
@@ -122,13 +127,10 @@ function readClick(content: unknown): ParsedInteraction {
     );
   }
   const alertId = alertIdIn(action.value ?? '');
-  if (alertId === undefined)
-    return { ok: false, reason: `the value of ${action.action_id} does not name an alert` };
-  const channelId = click.channel?.id ?? click.container?.channel_id;
-  const messageTs = click.container?.message_ts ?? click.message?.ts;
-  if (channelId === undefined || messageTs === undefined) {
-    return { ok: false, reason: `${action.action_id} was not clicked on a message` };
-  }
+  // Slack shows a warning at the button for anything but 200, and there is nothing to try again.
+  if (alertId === undefined) return ignored(`the value of ${action.action_id} does not name an alert`);
+  const channelId = click.channel?.id ?? click.container?.channel_id ?? null;
+  const messageTs = click.container?.message_ts ?? click.message?.ts ?? null;
   const actionTs = action.action_ts ?? click.trigger_id;
   const metadata = click.message?.metadata;
   return {
@@ -146,7 +148,9 @@ function readClick(content: unknown): ParsedInteraction {
       actionTs,
       notificationId:
         metadata?.event_type === messageEventType ? (metadata.event_payload.notification_id ?? null) : null,
-      dedupKey: ['click', click.user.id, action.action_id, channelId, messageTs, actionTs].join(':'),
+      dedupKey: ['click', click.user.id, action.action_id, channelId ?? '', messageTs ?? '', actionTs].join(
+        ':',
+      ),
     },
   };
 }

@@ -8,7 +8,7 @@ export const noteBlockId = 'note';
 export const noteActionId = 'text';
 
 /** What comes back with the submission: Slack itself does not say which message it was opened from. */
-export type NoteTarget = { alertId: string; channelId: string; messageTs: string };
+export type NoteTarget = { alertId: string; channelId: string | null; messageTs: string | null };
 
 /** The dialog for a note on an alert (https://docs.slack.dev/reference/views/modal-views). */
 export function noteModal(target: NoteTarget, alertTitle: string): ModalView {

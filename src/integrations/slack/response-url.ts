@@ -2,7 +2,7 @@ import type { Response } from 'undici';
 import { outgoingFetch } from '../../lib/outgoing.ts';
 import type { NotifyFailure } from '../../notify/notifier.ts';
 import { failure, failureOfNetwork, failureOfStatus } from './slack-failure.ts';
-import { escapeMrkdwn } from './slack-text.ts';
+import { displayText, escapeMrkdwn } from './slack-text.ts';
 
 const respondTimeoutMs = 3_000;
 
@@ -29,7 +29,7 @@ export async function respondToUrl(
       body: JSON.stringify({
         response_type: 'ephemeral',
         replace_original: false,
-        text: escapeMrkdwn(message.text),
+        text: escapeMrkdwn(displayText(message.text)),
       }),
       signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
     });

@@ -33,7 +33,7 @@ export function createSlackDoor(settings: { signingSecrets: readonly string[] })
             kind: 'event',
             eventId: event.eventId,
             event: { ...event },
-            news: channelNewsIn(event.event),
+            news: channelNewsIn(event.event, event.ourUserId),
           };
         case 'rate-limited':
           return {

@@ -12,12 +12,12 @@ import type { CardRenderer } from './card-renderer.ts';
 import { findPostedMessage } from './find-posted.ts';
 import { checkSlackChannel } from './check-channel.ts';
 import { createMembership } from './membership.ts';
-import { noteModal } from './note-modal.ts';
+import { noteModal, type NoteTarget } from './note-modal.ts';
 import { respondToUrl } from './response-url.ts';
 import { callSlack } from './slack-call.ts';
 import type { SlackAnswer, SlackConnection, SlackRequest } from './slack-call.ts';
 import { failure } from './slack-failure.ts';
-import { escapeMrkdwn } from './slack-text.ts';
+import { cutPlain, displayText, escapeMrkdwn } from './slack-text.ts';
 
 export type SlackNotifierOptions = {
   botToken: string;
@@ -41,7 +41,7 @@ export interface SlackNotifier extends Notifier, FindsPosted, ChecksChannels {
   respond(responseUrl: string, text: string, signal?: AbortSignal): Promise<Done>;
   /** Opens the dialog for a note. Has to happen within 3 s of the click: `gone` when it was too late. */
   openNoteModal(
-    request: { triggerId: string; alertId: string; title: string; channelId: string; messageTs: string },
+    request: { triggerId: string; title: string } & NoteTarget,
     signal?: AbortSignal,
   ): Promise<Done>;
   /** `gone` when there is no such person. E-mail needs the scope `users:read.email`, and is null without. */
@@ -150,7 +150,7 @@ export function createSlackNotifier(options: SlackNotifierOptions): SlackNotifie
     postEphemeral: ({ channelId, userId, text }, signal) =>
       done({
         method: 'chat.postEphemeral',
-        args: { channel: channelId, user: userId, text: escapeMrkdwn(text) },
+        args: { channel: channelId, user: userId, text: escapeMrkdwn(displayText(text)) },
         signal,
         timeoutMs: Math.min(interactiveTimeoutMs, connection.timeoutMs),
       }),
@@ -166,7 +166,9 @@ export function createSlackNotifier(options: SlackNotifierOptions): SlackNotifie
       }),
 
     async userById(id, signal) {
-      const answer = await call({ method: 'users.info', args: { user: id }, signal });
+      // Whoever clicked waits for it, and a dialog has to open while the trigger lives.
+      const timeoutMs = Math.min(interactiveTimeoutMs, connection.timeoutMs);
+      const answer = await call({ method: 'users.info', args: { user: id }, signal, timeoutMs });
       return answer.ok ? { ok: true, user: userOf(id, answer.data) } : answer;
     },
 
@@ -194,8 +196,7 @@ function metadataOf(alertId: string | null, notificationId: string): Record<stri
 const longestText = 3_000;
 
 function textOnly(text: string): { text: string; blocks: [] } {
-  const cut = text.length <= longestText ? text : `${text.slice(0, longestText - 1).toWellFormed()}…`;
-  return { text: escapeMrkdwn(cut), blocks: [] };
+  return { text: escapeMrkdwn(cutPlain(displayText(text), longestText)), blocks: [] };
 }
 
 function resultOf(answer: SlackAnswer | NotifyFailure): NotifyResult {
