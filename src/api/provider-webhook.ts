@@ -24,14 +24,16 @@ export function providerWebhookRoute(services: ApiServices): FastifyPluginCallba
         schema: {
           tags: ['incidents'],
           summary: 'Webhook integration of the incident provider',
-          description: 'Carries the webhook secret in the header `X-GoMon-Webhook-Secret`.',
+          description:
+            'Carries the webhook secret in the header `X-GoMon-Webhook-Secret`; where none is set, the token of a responder or admin.',
           security: [],
           response: { 200: DeliveryAnswer, default: Problem },
         },
       },
       async (request) => {
         const verdict = providerDoor.verify(request.headers);
-        if (verdict === undefined) requireRight(await services.authenticate(request), 'send');
+        // A note is written under the name it carries: whoever may only send alerts must not write it.
+        if (verdict === undefined) requireRight(await services.authenticate(request), 'act');
         else if (!verdict.ok) throw new ProblemError({ status: 401, detail: `${verdict.reason}.` });
         const read = providerDoor.read(rawBody(request));
         if (!read.ok) throw badRequest(read.reason);

@@ -114,6 +114,25 @@ describe('roles', () => {
     }
   });
 
+  it('decide who may speak for Opsgenie where it has no secret: not whoever may only send alerts', async () => {
+    const bare = await startWorld({
+      opsgenieStatusAsks: 0,
+      env: { OPSGENIE_WEBHOOK_SECRET: undefined },
+    });
+    try {
+      const body = { action: 'AddNote', alert: { alertId: 'x', alias: 'x', note: 'All fine.', username: 'ceo' } };
+      for (const role of roles) {
+        const headers = await bare.tokenFor(role);
+        const answer = await bare.call('POST', '/api/v1/webhooks/opsgenie', body, headers);
+        expect(answer.status, role).toBe(act.includes(role) ? 200 : 403);
+      }
+      const nobody = await bare.call('POST', '/api/v1/webhooks/opsgenie', body, { authorization: '' });
+      expect(nobody.status).toBe(401);
+    } finally {
+      await bare.stop();
+    }
+  });
+
   it('do not matter for what is open to everybody', async () => {
     for (const path of open)
       expect((await world.call('GET', path, undefined, { authorization: '' })).status, path).toBe(200);
