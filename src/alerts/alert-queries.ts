@@ -30,6 +30,11 @@ export type AlertFilter = {
 
 export type AlertSort = { by: 'createdAt' | 'updatedAt' | 'severity'; order: 'asc' | 'desc' };
 
+/** What a cursor of the list belongs to. */
+export function alertOrder(sort: AlertSort): string {
+  return `alerts ${sort.by} ${sort.order}`;
+}
+
 /** An alert as people see it: the archive adds when it was put away. */
 export type StoredAlert = KnownAlert & { archivedAt: Date | null };
 
@@ -61,7 +66,10 @@ export async function listAlerts(
   const rows = await sql<Row>`
     SELECT ${columns}, archived_at, ${column}::text AS sort_key FROM ${tablesFor(filter.status)} AS a
     ${where} ORDER BY ${column} ${direction}, id ${direction} LIMIT ${page.limit + 1}`.execute(db);
-  return toPage(rows.rows, page.limit, fromStoredRow, (row) => ({ key: row.sort_key, id: row.id }));
+  return toPage(rows.rows, page.limit, alertOrder(sort), fromStoredRow, (row) => ({
+    key: row.sort_key,
+    id: row.id,
+  }));
 }
 
 /** Archived alerts are only looked at when they are asked for. */

@@ -3,12 +3,13 @@ import {
   clusterEvents,
   clusterHealth,
   clusterPods,
+  eventOrder,
   openClusterAlerts,
+  podOrder,
   resourceAges,
 } from '../cluster/cluster-queries.ts';
 import type { ClusterView } from '../cluster/cluster-view.ts';
 import { recentSnapshots } from '../cluster/snapshot-store.ts';
-import { type CursorPosition, decodeCursor } from '../db/page.ts';
 import { requireRight } from './auth.ts';
 import {
   ClusterEventQuery,
@@ -18,6 +19,7 @@ import {
   ClusterPods,
 } from './contract/cluster.ts';
 import { Problem } from './contract/common.ts';
+import { readCursor } from './cursor.ts';
 import { ProblemError } from './problem.ts';
 import type { ApiServices, ClusterReader } from './services.ts';
 
@@ -87,7 +89,7 @@ export function clusterRoutes(
         requireRight(await services.authenticate(request), 'read');
         const { name, view } = reader();
         const { limit, cursor, unhealthy, ...filter } = request.query;
-        const page = { limit, after: position(cursor) };
+        const page = { limit, after: readCursor(cursor, podOrder, 'name') };
         const alerts = await openClusterAlerts(services.db, name);
         const { items, nextCursor } = clusterPods(
           view,
@@ -121,7 +123,7 @@ export function clusterRoutes(
         requireRight(await services.authenticate(request), 'read');
         const { name, view } = reader();
         const { limit, cursor, from, ...filter } = request.query;
-        const page = { limit, after: position(cursor) };
+        const page = { limit, after: readCursor(cursor, eventOrder, 'isoTime') };
         const alerts = await openClusterAlerts(services.db, name);
         const wanted = { ...filter, from: from === undefined ? undefined : new Date(from) };
         const { items, nextCursor } = clusterEvents(view, alerts, wanted, page);
@@ -142,11 +144,4 @@ function ages(view: ClusterView, now: Date, resources: string[]) {
 
 function iso(at: Date | null): string | null {
   return at === null ? null : at.toISOString();
-}
-
-function position(cursor: string | undefined): CursorPosition | null {
-  if (cursor === undefined) return null;
-  const decoded = decodeCursor(cursor);
-  if (decoded === null) throw new ProblemError({ status: 400, detail: 'cursor: not one of ours.' });
-  return decoded;
 }

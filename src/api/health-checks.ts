@@ -1,8 +1,8 @@
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 import { conditionNames } from '../health-checks/conditions.ts';
-import { type ListedCheck, listChecks } from '../health-checks/health-check-queries.ts';
-import { readCursor } from './alerts.ts';
+import { checkOrder, type ListedCheck, listChecks } from '../health-checks/health-check-queries.ts';
 import { requireRight } from './auth.ts';
+import { readCursor } from './cursor.ts';
 import { pageOf, Problem } from './contract/common.ts';
 import { HealthCheck, HealthCheckQuery } from './contract/health-check.ts';
 import type { ApiServices } from './services.ts';
@@ -23,7 +23,10 @@ export function healthCheckRoutes(services: ApiServices): FastifyPluginCallbackZ
       async (request) => {
         requireRight(await services.authenticate(request), 'read');
         const { limit, cursor, ...filter } = request.query;
-        const page = await listChecks(services.db, filter, { limit, after: readCursor(cursor) });
+        const page = await listChecks(services.db, filter, {
+          limit,
+          after: readCursor(cursor, checkOrder, 'name'),
+        });
         return { ...page, items: page.items.map(present) };
       },
     );

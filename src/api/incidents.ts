@@ -10,10 +10,10 @@ import {
   setIncidentStatus,
 } from '../incidents/incident-actions.ts';
 import type { Incident as DomainIncident } from '../incidents/incident.ts';
-import { findIncidents, listIncidents } from '../incidents/incident-queries.ts';
+import { findIncidents, incidentOrder, listIncidents } from '../incidents/incident-queries.ts';
 import { openForAlert } from '../incidents/open.ts';
-import { readCursor } from './alerts.ts';
 import { requireRight } from './auth.ts';
+import { readCursor } from './cursor.ts';
 import { AssignBody, NoteBody } from './contract/alert.ts';
 import { Id, pageOf, Problem } from './contract/common.ts';
 import {
@@ -75,7 +75,10 @@ export function incidentRoutes(services: ApiServices): FastifyPluginCallbackZod 
       async (request) => {
         requireRight(await services.authenticate(request), 'read');
         const { limit, cursor, ...filter } = request.query;
-        const page = await listIncidents(services.db, filter, { limit, after: readCursor(cursor) });
+        const page = await listIncidents(services.db, filter, {
+          limit,
+          after: readCursor(cursor, incidentOrder, 'time'),
+        });
         return {
           ...page,
           items: page.items.map((incident) => presentIncident(incident, services.addresses)),

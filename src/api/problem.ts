@@ -96,10 +96,19 @@ function toProblem(
         : unavailable('The database is busy. Nothing was changed; try again.', 2);
     return { problem, headers };
   }
+  if ((request.method === 'GET' || request.method === 'HEAD') && isNoTime(error)) {
+    const problem = badRequest('A time in the query does not exist, or lies beyond what is kept.');
+    return { problem: problem.problem, headers: {} };
+  }
   const status = 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500;
   const detail =
     status >= 500 ? 'An unexpected error; its details are in the log.' : detailOf(error, request);
   return { problem: { type: 'about:blank', title: titleOf(status), status, detail }, headers: {} };
+}
+
+/** invalid_datetime_format, datetime_field_overflow: in a read it came with the query. */
+function isNoTime(error: Error): boolean {
+  return 'code' in error && (error.code === '22007' || error.code === '22008');
 }
 
 function detailOf(error: FastifyError | Error, request: FastifyRequest): string {

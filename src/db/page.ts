@@ -7,17 +7,18 @@ export type Page<Item> = { items: Item[]; nextCursor: string | null };
 /** The sort key as text, and the id that breaks ties. */
 export type CursorPosition = { key: string; id: string };
 
-export function encodeCursor(position: CursorPosition): string {
-  return Buffer.from(JSON.stringify([position.key, position.id])).toString('base64url');
+/** @param order list, sort and direction, such as `alerts createdAt desc`: a cursor means nothing to another. */
+export function encodeCursor(order: string, position: CursorPosition): string {
+  return Buffer.from(JSON.stringify([order, position.key, position.id])).toString('base64url');
 }
 
-/** `null` when the text is not one of our cursors. */
-export function decodeCursor(text: string): CursorPosition | null {
+/** `null` when the text is not one of our cursors, or one of another order. */
+export function decodeCursor(order: string, text: string): CursorPosition | null {
   try {
     const parsed: unknown = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'));
-    if (!Array.isArray(parsed) || parsed.length !== 2) return null;
-    const [key, id] = parsed as unknown[];
-    return typeof key === 'string' && typeof id === 'string' ? { key, id } : null;
+    if (!Array.isArray(parsed) || parsed.length !== 3) return null;
+    const [itsOrder, key, id] = parsed as unknown[];
+    return itsOrder === order && typeof key === 'string' && typeof id === 'string' ? { key, id } : null;
   } catch {
     return null;
   }
@@ -27,6 +28,7 @@ export function decodeCursor(text: string): CursorPosition | null {
 export function toPage<Row, Item>(
   rows: Row[],
   limit: number,
+  order: string,
   item: (row: Row) => Item,
   position: (row: Row) => CursorPosition,
 ): Page<Item> {
@@ -34,6 +36,6 @@ export function toPage<Row, Item>(
   const last = kept.at(-1);
   return {
     items: kept.map(item),
-    nextCursor: rows.length > limit && last !== undefined ? encodeCursor(position(last)) : null,
+    nextCursor: rows.length > limit && last !== undefined ? encodeCursor(order, position(last)) : null,
   };
 }

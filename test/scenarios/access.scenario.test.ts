@@ -120,7 +120,10 @@ describe('roles', () => {
       env: { OPSGENIE_WEBHOOK_SECRET: undefined },
     });
     try {
-      const body = { action: 'AddNote', alert: { alertId: 'x', alias: 'x', note: 'All fine.', username: 'ceo' } };
+      const body = {
+        action: 'AddNote',
+        alert: { alertId: 'x', alias: 'x', note: 'All fine.', username: 'ceo' },
+      };
       for (const role of roles) {
         const headers = await bare.tokenFor(role);
         const answer = await bare.call('POST', '/api/v1/webhooks/opsgenie', body, headers);
