@@ -26,6 +26,7 @@ import type { ApiServices } from './services.ts';
 import { slackRoutes } from './slack.ts';
 import { sourceWebhooks } from './source-webhooks.ts';
 import { Strangers } from './strangers.ts';
+import { readUnreadBodies } from './unread-body.ts';
 import { bareHeaders, docsContentSecurityPolicy, helmetOptions } from './strict-headers.ts';
 
 /** Shown at the top of /docs. */
@@ -100,6 +101,7 @@ export async function buildServer(services: ApiServices, options: ServerOptions)
   methods.watch(app as unknown as FastifyInstance);
   measureRequests(app as unknown as FastifyInstance, services);
   refuseWhileStopping(app as unknown as FastifyInstance, services);
+  readUnreadBodies(app as unknown as FastifyInstance);
   await app.register(fastifyHelmet, helmetOptions(services.addresses.publicUrl.startsWith('https:')));
   app.addHook('onRequest', (request, reply, done) => {
     // The scripts and styles of the API's page are ours to be kept; everything else is of the moment.

@@ -1,10 +1,12 @@
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { alertmanagerAlert, alertmanagerWebhook } from '../fixtures/alertmanager.ts';
 import { grafanaAlert, grafanaWebhook } from '../fixtures/grafana.ts';
 import { connectTo, sendBytes } from '../support/raw-http.ts';
 import {
+  adminToken,
   type Answer,
   opsgenieWebhookSecret,
   slackSigningSecret,
@@ -338,6 +340,34 @@ describe('the door', () => {
       expectProblem(answer, 413);
       expect(answer.body.detail).toContain('1048576');
     }
+  });
+
+  it('tells whoever sends too much so, also when it reads no answer before it has sent all', async () => {
+    const large = 'x'.repeat(25_000_000);
+    const head = [
+      'POST /api/v1/webhooks/alertmanager HTTP/1.1',
+      'Host: gomon',
+      `Authorization: Bearer ${adminToken}`,
+    ];
+    const chunk = `${(1_000_000).toString(16)}\r\n${'x'.repeat(1_000_000)}\r\n`;
+    for (const request of [
+      [...head, `Content-Length: ${large.length}`, '', large],
+      [...head, 'Transfer-Encoding: chunked', '', `${chunk.repeat(25)}0\r\n\r\n`],
+      // A stranger who hangs up after each request, as urllib does.
+      [...head.slice(0, 2), 'Connection: close', `Content-Length: ${large.length}`, '', large],
+    ]) {
+      const socket = await connectTo(world.url);
+      const broken: Error[] = [];
+      socket.on('error', (error) => broken.push(error)).pause();
+      await new Promise<void>((sent) => socket.write(request.join('\r\n'), () => sent()));
+      const heard = (await text(socket)).split('\r\n\r\n');
+      expect(broken).toEqual([]);
+      const status = request.includes(head[2] ?? '') ? 413 : 401;
+      expect(heard[0]).toMatch(new RegExp(`^HTTP/1\\.1 ${status} [^]*application/problem\\+json`));
+      expect(JSON.parse(heard[1] ?? '')).toMatchObject({ status });
+    }
+    for (let count = 0; count < 3; count += 1)
+      expectProblem(await world.call('POST', '/api/v1/alerts', large, json), 413);
   });
 
   it('refuses headers without end, and what is no HTTP', async () => {
