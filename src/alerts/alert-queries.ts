@@ -1,8 +1,9 @@
 import { type RawBuilder, type Selectable, sql } from 'kysely';
 import type { Db, Tx } from '../db/pool.ts';
-import { type CursorPosition, type Page, toPage } from '../db/page.ts';
+import { type CursorPosition, largestPage, type Page, toPage } from '../db/page.ts';
 import type { ActionKind, ActionSource, AlertsTable, Database } from '../db/schema.ts';
 import { fromStorable, fromStorableJson, toStorable } from '../db/text.ts';
+import { sizeOfTexts } from '../lib/labels.ts';
 import type { Decision, Severity, SourceName, Status } from './alert.ts';
 import { canaryLabel, canaryTenant } from './canary-alert.ts';
 import { alertColumnNames, fromRow } from './alert-row.ts';
@@ -66,10 +67,14 @@ export async function listAlerts(
   const rows = await sql<Row>`
     SELECT ${columns}, archived_at, ${column}::text AS sort_key FROM ${tablesFor(filter.status)} AS a
     ${where} ORDER BY ${column} ${direction}, id ${direction} LIMIT ${page.limit + 1}`.execute(db);
-  return toPage(rows.rows, page.limit, alertOrder(sort), fromStoredRow, (row) => ({
-    key: row.sort_key,
-    id: row.id,
-  }));
+  return toPage(
+    rows.rows,
+    page.limit,
+    alertOrder(sort),
+    fromStoredRow,
+    (row) => ({ key: row.sort_key, id: row.id }),
+    (row) => sizeOfTexts(row.labels) + sizeOfTexts(row.annotations) + row.description.length,
+  );
 }
 
 /** Archived alerts are only looked at when they are asked for. */
@@ -156,12 +161,18 @@ export async function relatedAlerts(db: Db, alert: StoredAlert, limit: number): 
   return rows.rows.map(fromStoredRow);
 }
 
+/** The oldest first; at most 1,000, and fewer where they are so large that no answer should hold them. */
 export async function alertsOfIncident(db: Db | Tx, incidentId: string): Promise<StoredAlert[]> {
+  const size = sql`length(labels::text) + length(annotations::text) + length(description)`;
   const rows = await sql<Row>`
-    SELECT ${columns}, NULL::timestamptz AS archived_at FROM alerts_active WHERE incident_id = ${incidentId}
-    UNION ALL
-    SELECT ${columns}, archived_at FROM alerts_archive WHERE incident_id = ${incidentId}
-    ORDER BY created_at, id LIMIT 1000`.execute(db);
+    SELECT ${columns}, archived_at FROM (
+      SELECT a.*, ${size} AS size, sum(${size}) OVER (ORDER BY created_at, id) AS size_so_far FROM (
+        SELECT ${columns}, NULL::timestamptz AS archived_at FROM alerts_active WHERE incident_id = ${incidentId}
+        UNION ALL
+        SELECT ${columns}, archived_at FROM alerts_archive WHERE incident_id = ${incidentId}
+        ORDER BY created_at, id LIMIT 1000
+      ) AS a
+    ) AS a WHERE size_so_far - size < ${largestPage} ORDER BY created_at, id`.execute(db);
   return rows.rows.map(fromStoredRow);
 }
 

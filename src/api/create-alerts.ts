@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { mostCharacters, sizeOf, tooLarge } from '../alerts/alert-size.ts';
 import type { Intake, IntakeRefusal, IntakeRequest, IntakeResult } from '../alerts/intake.ts';
 import type { ParsedEntry } from '../alerts/source.ts';
 import type { Db } from '../db/pool.ts';
@@ -98,7 +99,11 @@ function readItems(body: Buffer): unknown[] {
 
 function toEntry(item: unknown, receivedAt: Date): ParsedEntry {
   const parsed = CreateAlert.safeParse(item);
-  if (parsed.success) return { ok: true, signal: toSignal(parsed.data, receivedAt) };
+  if (parsed.success) {
+    const signal = toSignal(parsed.data, receivedAt);
+    const size = sizeOf(signal);
+    return size > mostCharacters ? { ok: false, reason: tooLarge(size) } : { ok: true, signal };
+  }
   const reason = parsed.error.issues
     .map((issue) => (issue.path.length === 0 ? issue.message : `${issue.path.join('.')}: ${issue.message}`))
     .join('; ');

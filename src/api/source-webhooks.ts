@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
+import { fitSignal } from '../alerts/alert-size.ts';
 import { describeSignal } from '../alerts/describe.ts';
 import { storeRefusedDelivery } from '../alerts/delivery-store.ts';
 import type { IntakeEntry, IntakeRequest, IntakeResult } from '../alerts/intake.ts';
@@ -134,7 +135,10 @@ export function describeEntries(
     believedSeconds === null ? null : new Date(delivery.receivedAt.getTime() + believedSeconds * 1_000);
   return entries.map((entry): IntakeEntry => {
     if (!entry.ok) return entry;
-    const described = describeSignal(entry.signal, rules, source);
+    const fitted = fitSignal(entry.signal);
+    if (!fitted.ok) return fitted;
+    const described = describeSignal(fitted.signal, rules, source);
+    if (fitted.decision !== null) described.decisions.unshift(fitted.decision);
     if (described.unknownSeverity) services.metrics.unknownSeverity.inc({ source });
     described.decisions.unshift({
       stage: 'parse',

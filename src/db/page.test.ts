@@ -53,6 +53,26 @@ describe('a page', () => {
     expect(cut([1, 2, 3], 3)).toEqual({ items: [10, 20, 30], nextCursor: null });
   });
 
+  it('is shorter where its rows are large, and goes on after the last one shown', () => {
+    const sizes = [5_000_000, 3_000_000, 1_000_000, 9_000_000, 1];
+    const seen: number[][] = [];
+    for (let at = 0; at < sizes.length;) {
+      const page = toPage(
+        sizes.slice(at, at + 4),
+        3,
+        'o',
+        (row) => row,
+        (row) => ({ ...position, id: String(row) }),
+        (row) => row,
+      );
+      seen.push(page.items);
+      at += page.items.length;
+      const next = decodeCursor('o', page.nextCursor ?? '');
+      expect(next?.id).toBe(at < sizes.length ? String(page.items.at(-1)) : undefined);
+    }
+    expect(seen).toEqual([[5_000_000, 3_000_000], [1_000_000], [9_000_000], [1]]);
+  });
+
   it('goes on after the last row shown, not after the extra one', () => {
     const page = cut([1, 2, 3, 4], 3);
     expect(page.items).toEqual([10, 20, 30]);

@@ -24,18 +24,34 @@ export function decodeCursor(order: string, text: string): CursorPosition | null
   }
 }
 
-/** Cuts a page out of rows read with `limit + 1`; the extra one only tells that there is more. */
+/** What a page may hold in all, as its rows measure themselves. A few thousand ordinary alerts. */
+export const largestPage = 8_388_608;
+
+/**
+ * Cuts a page out of rows read with `limit + 1`; the extra one only tells that there is more.
+ * @param size of a row, in characters: a page of large ones is shorter than asked for, never empty.
+ */
 export function toPage<Row, Item>(
   rows: Row[],
   limit: number,
   order: string,
   item: (row: Row) => Item,
   position: (row: Row) => CursorPosition,
+  size: (row: Row) => number = () => 0,
 ): Page<Item> {
-  const kept = rows.slice(0, limit);
+  const kept = fitting(rows.slice(0, limit), size);
   const last = kept.at(-1);
   return {
     items: kept.map(item),
-    nextCursor: rows.length > limit && last !== undefined ? encodeCursor(order, position(last)) : null,
+    nextCursor: rows.length > kept.length && last !== undefined ? encodeCursor(order, position(last)) : null,
   };
+}
+
+function fitting<Row>(rows: Row[], size: (row: Row) => number): Row[] {
+  let total = 0;
+  const end = rows.findIndex((row, index) => {
+    total += size(row);
+    return index > 0 && total > largestPage;
+  });
+  return end === -1 ? rows : rows.slice(0, end);
 }
