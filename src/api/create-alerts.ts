@@ -58,10 +58,12 @@ export function createAlertsRoute(services: ApiServices): FastifyPluginCallbackZ
 async function createAlerts(services: ApiServices, request: FastifyRequest, reply: FastifyReply) {
   const caller = requireRight(await services.authenticate(request), 'send');
   const receivedAt = services.clock.now();
-  const items = readItems(rawBody(request));
+  const content = readContent(rawBody(request));
+  const items = Array.isArray(content) ? (content as unknown[]) : [content];
   const entries = items.map((item) => toEntry(item, receivedAt));
   const [only] = entries;
-  if (items.length === 1 && only !== undefined && !only.ok) throw badRequest(only.reason);
+  // In an array each is answered in its place, also where there is but one.
+  if (!Array.isArray(content) && only?.ok === false) throw badRequest(only.reason);
   const intakeRequest: IntakeRequest = {
     source: 'api',
     sender: `token:${caller.name}`,
@@ -85,16 +87,17 @@ async function createAlerts(services: ApiServices, request: FastifyRequest, repl
   return reply.code(single ? 201 : 200).send({ results: result.results });
 }
 
-function readItems(body: Buffer): unknown[] {
+function readContent(body: Buffer): unknown {
   const parsed = parseJsonBody(body);
   if (!parsed.ok)
     throw badRequest(`Expected one alert or an array of alerts as JSON, but the body is ${parsed.seen}.`);
   const content = parsed.value;
-  const items: unknown[] = Array.isArray(content) ? (content as unknown[]) : [content];
-  if (items.length > mostAlerts) {
-    throw badRequest(`The array has ${items.length} alerts; at most ${mostAlerts} are taken in one request.`);
+  if (Array.isArray(content) && content.length > mostAlerts) {
+    throw badRequest(
+      `The array has ${content.length} alerts; at most ${mostAlerts} are taken in one request.`,
+    );
   }
-  return items;
+  return content;
 }
 
 function toEntry(item: unknown, receivedAt: Date): ParsedEntry {

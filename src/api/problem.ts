@@ -3,7 +3,7 @@ import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { databaseTrouble } from '../db/errors.ts';
 import type { Problem } from './contract/common.ts';
 
-/** Every error leaves as `application/problem+json` (RFC 9457); a 5xx never shows what is inside. */
+/** Errors leave as `application/problem+json` (RFC 9457); a 5xx never shows what is inside. */
 export class ProblemError extends Error {
   override readonly name = 'ProblemError';
   readonly problem: Problem;
@@ -61,15 +61,24 @@ export function unavailable(detail: string, retryAfterSeconds = 5): ProblemError
   return new ProblemError({ status: 503, detail }, { 'retry-after': String(retryAfterSeconds) });
 }
 
+/**
+ * Under this path we are an Alertmanager, whose clients read no other type than
+ * JSON; what is wrong with a request is a text to them.
+ * @see https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml (BadRequest)
+ */
+const alertmanagerApi = '/api/v2/';
+
 export function sendProblem(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): void {
   const { problem, headers } = toProblem(error, request);
   if (problem.status >= 500 && problem.status !== 503) request.log.error({ err: error }, 'a request failed');
+  const asText = problem.status < 500 && request.url.startsWith(alertmanagerApi);
+  const document = { ...problem, instance: request.url.split('?')[0] };
   void reply
     .headers(headers)
     .code(problem.status)
-    .type('application/problem+json')
+    .type(asText ? 'application/json' : 'application/problem+json')
     .serializer((body: unknown) => JSON.stringify(body))
-    .send({ ...problem, instance: request.url.split('?')[0] });
+    .send(asText ? (problem.detail ?? problem.title) : document);
 }
 
 function toProblem(

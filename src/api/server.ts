@@ -19,7 +19,7 @@ import { healthRoutes } from './health.ts';
 import { incidentRoutes } from './incidents.ts';
 import { KnownMethods } from './known-methods.ts';
 import { ledgerRoute } from './ledger.ts';
-import { methodNotAllowed, ProblemError, sendProblem, unavailable } from './problem.ts';
+import { badRequest, methodNotAllowed, ProblemError, sendProblem, unavailable } from './problem.ts';
 import { providerWebhookRoute } from './provider-webhook.ts';
 import { createCallerLimit, type RateLimit } from './rate-limit.ts';
 import type { ApiServices } from './services.ts';
@@ -148,6 +148,11 @@ export async function buildServer(services: ApiServices, options: ServerOptions)
       const caller = await services.authenticate(request);
       if (caller !== null) holdCaller(request);
       requireRight(caller, right);
+    });
+    // The schemas of the queries do not see it: to them it is no name.
+    people.addHook('preValidation', (request, _reply, done) => {
+      const isOdd = Object.hasOwn(request.query as object, '__proto__');
+      done(isOdd ? badRequest('"__proto__" is not a filter.') : undefined);
     });
     await people.register(alertRoutes(services));
     await people.register(incidentRoutes(services));

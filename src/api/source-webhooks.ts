@@ -198,7 +198,6 @@ function answerLikeAlertmanager(result: IntakeResult, reply: FastifyReply): Deli
     {
       status: 400,
       detail: `${reasons} (the other ${stored} were stored as delivery ${answer.deliveryId})`,
-      errors: answer.rejected.map(({ index, reason }) => ({ path: `[${index}]`, message: reason })),
     },
     reply.getHeaders() as Record<string, string>,
   );

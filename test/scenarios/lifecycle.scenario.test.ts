@@ -392,6 +392,8 @@ describe('the list', () => {
       'cursor=abc',
       'label.=x',
       'colour=red',
+      '__proto__=x',
+      'constructor=x',
       'role=boss',
       'q=',
     ];

@@ -33,6 +33,12 @@ function sorted(map: unknown): [name: string, value: unknown][] {
 }
 
 function expectProblem(answer: Answer, status: number): void {
+  // Alertmanager's API says it in a text of JSON.
+  if (typeof answer.body === 'string') {
+    expect(answer.status, answer.text).toBe(status);
+    expect(answer.headers.get('content-type')).toContain('application/json');
+    return;
+  }
   expect(answer.status, answer.text).toBe(status);
   expect(answer.headers.get('content-type')).toContain('application/problem+json');
   expect(answer.body).toMatchObject({ status, title: expect.any(String), detail: expect.any(String) });
@@ -404,7 +410,7 @@ describe('the door', () => {
     for (const path of ['/api/v2/alerts', '/api/v1/webhooks/grafana', '/api/v1/webhooks/alertmanager']) {
       const answer = await world.call('POST', path, deep, json);
       expectProblem(answer, 400);
-      expect(answer.body.detail).toContain('nested deeper');
+      expect(answer.text).toContain('nested deeper');
     }
   });
 
