@@ -21,7 +21,7 @@ import {
   EscalateBody,
   NoteBody,
 } from './contract/alert.ts';
-import { Id, pageOf, Problem } from './contract/common.ts';
+import { Id, pageOf, ProblemAnswer } from './contract/common.ts';
 import { readCursor } from './cursor.ts';
 import { explainAlert } from './explain.ts';
 import { badRequest, conflict, notFound } from './problem.ts';
@@ -49,7 +49,7 @@ function readRoutes(services: ApiServices): FastifyPluginCallbackZod {
           summary: 'List alerts',
           description: 'Further filters: `label.NAME=value` (comma = any of).',
           querystring: AlertQuery.loose(),
-          response: { 200: pageOf(Alert), default: Problem },
+          response: { 200: pageOf(Alert), default: ProblemAnswer },
         },
       },
       async (request) => {
@@ -79,7 +79,7 @@ function readRoutes(services: ApiServices): FastifyPluginCallbackZod {
           tags: ['alerts'],
           summary: 'One alert, with its history and reasons',
           params,
-          response: { 200: AlertDetail, default: Problem },
+          response: { 200: AlertDetail, default: ProblemAnswer },
         },
       },
       async (request) => {
@@ -131,7 +131,7 @@ function actionRoutes(services: ApiServices): FastifyPluginCallbackZod {
       summary,
       params,
       body,
-      response: { 200: Alert, default: Problem },
+      response: { 200: Alert, default: ProblemAnswer },
     });
     const perform = async (request: FastifyRequest, id: string, action: AlertAction) => {
       const caller = requireRight(await services.authenticate(request), 'act');
@@ -171,7 +171,7 @@ function actionRoutes(services: ApiServices): FastifyPluginCallbackZod {
           tags: ['alerts'],
           summary: 'Resolve and archive',
           params,
-          response: { 200: Alert, default: Problem },
+          response: { 200: Alert, default: ProblemAnswer },
         },
       },
       (request) => perform(request, request.params.id, { kind: 'resolve-and-archive' }),

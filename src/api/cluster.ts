@@ -18,7 +18,7 @@ import {
   ClusterPodQuery,
   ClusterPods,
 } from './contract/cluster.ts';
-import { Problem } from './contract/common.ts';
+import { ProblemAnswer } from './contract/common.ts';
 import { readCursor } from './cursor.ts';
 import { ProblemError } from './problem.ts';
 import type { ApiServices, ClusterReader } from './services.ts';
@@ -45,7 +45,7 @@ export function clusterRoutes(
         schema: {
           tags: ['cluster'],
           summary: 'Nodes, pods, use of resources, and how old that knowledge is',
-          response: { 200: ClusterHealth, default: Problem },
+          response: { 200: ClusterHealth, default: ProblemAnswer },
         },
       },
       async (request): Promise<ClusterHealth> => {
@@ -82,7 +82,7 @@ export function clusterRoutes(
           tags: ['cluster'],
           summary: 'Pods with their use and limits, recent events and state changes',
           querystring: ClusterPodQuery,
-          response: { 200: ClusterPods, default: Problem },
+          response: { 200: ClusterPods, default: ProblemAnswer },
         },
       },
       async (request): Promise<ClusterPods> => {
@@ -116,7 +116,7 @@ export function clusterRoutes(
           tags: ['cluster'],
           summary: 'Recent events of the cluster, with the open alerts about the same thing',
           querystring: ClusterEventQuery,
-          response: { 200: ClusterEvents, default: Problem },
+          response: { 200: ClusterEvents, default: ProblemAnswer },
         },
       },
       async (request): Promise<ClusterEvents> => {

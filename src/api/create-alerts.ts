@@ -9,11 +9,11 @@ import type { Db } from '../db/pool.ts';
 import { parseJsonBody } from '../lib/json-body.ts';
 import { type Caller, requireRight } from './auth.ts';
 import { CreateAlertsAnswer, SpooledAnswer } from './contract/alert.ts';
-import { Problem } from './contract/common.ts';
+import { ProblemAnswer } from './contract/common.ts';
 import { CreateAlert } from './contract/create-alert.ts';
 import { claimKey, type IdempotencyClaim, storedAnswer } from './idempotency.ts';
 import { badRequest } from './problem.ts';
-import { keepRawBodies, keptHeaders, rawBody } from './raw-body.ts';
+import { documentedOnly, keepRawBodies, keptHeaders, rawBody } from './raw-body.ts';
 import type { ApiServices } from './services.ts';
 import { describeEntries } from './source-webhooks.ts';
 import { otherRequest, type Stored, storeOrSpool } from './store-or-spool.ts';
@@ -33,19 +33,20 @@ export function createAlertsRoute(services: ApiServices): FastifyPluginCallbackZ
         onRequest: async (request) => {
           requireRight(await services.authenticate(request), 'send');
         },
-        // The schema is for the reader: what is wrong with one alert of many is answered in its place.
-        validatorCompiler: () => (body) => ({ value: body }),
+        // What is wrong with one alert of many is answered in its place.
+        ...documentedOnly,
         schema: {
           tags: ['alerts'],
           summary: 'Report one alert, or an array of up to 1,000',
           description:
             '`Idempotency-Key` makes a repeat answer what the first one was answered. 201 for one new alert, else 200 with what became of each.',
+          headers: z.object({ 'Idempotency-Key': z.string().min(1).max(255).optional() }),
           body: z.union([CreateAlert, z.array(CreateAlert).max(mostAlerts)]),
           response: {
             200: CreateAlertsAnswer,
             201: CreateAlertsAnswer,
             202: SpooledAnswer,
-            default: Problem,
+            default: ProblemAnswer,
           },
         },
       },

@@ -3,7 +3,7 @@ import { conditionNames } from '../health-checks/conditions.ts';
 import { checkOrder, type ListedCheck, listChecks } from '../health-checks/health-check-queries.ts';
 import { requireRight } from './auth.ts';
 import { readCursor } from './cursor.ts';
-import { pageOf, Problem } from './contract/common.ts';
+import { pageOf, ProblemAnswer } from './contract/common.ts';
 import { HealthCheck, HealthCheckQuery } from './contract/health-check.ts';
 import type { ApiServices } from './services.ts';
 
@@ -17,7 +17,7 @@ export function healthCheckRoutes(services: ApiServices): FastifyPluginCallbackZ
           tags: ['health checks'],
           summary: 'List the health checks with their state, by name',
           querystring: HealthCheckQuery.strict(),
-          response: { 200: pageOf(HealthCheck), default: Problem },
+          response: { 200: pageOf(HealthCheck), default: ProblemAnswer },
         },
       },
       async (request) => {

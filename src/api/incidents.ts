@@ -15,7 +15,7 @@ import { openForAlert } from '../incidents/open.ts';
 import { requireRight } from './auth.ts';
 import { readCursor } from './cursor.ts';
 import { AssignBody, NoteBody } from './contract/alert.ts';
-import { Id, pageOf, Problem } from './contract/common.ts';
+import { Id, pageOf, ProblemAnswer } from './contract/common.ts';
 import {
   CreateIncidentBody,
   Incident,
@@ -41,7 +41,7 @@ export function incidentRoutes(services: ApiServices): FastifyPluginCallbackZod 
           tags: ['incidents'],
           summary: 'Open an incident for an alert, or attach the alert to an open one',
           body: CreateIncidentBody,
-          response: { 200: Incident, 201: Incident, default: Problem },
+          response: { 200: Incident, 201: Incident, default: ProblemAnswer },
         },
       },
       async (request, reply) => {
@@ -69,7 +69,7 @@ export function incidentRoutes(services: ApiServices): FastifyPluginCallbackZod 
           tags: ['incidents'],
           summary: 'List incidents, newest first',
           querystring: IncidentQuery.strict(),
-          response: { 200: pageOf(Incident), default: Problem },
+          response: { 200: pageOf(Incident), default: ProblemAnswer },
         },
       },
       async (request) => {
@@ -93,7 +93,7 @@ export function incidentRoutes(services: ApiServices): FastifyPluginCallbackZod 
           tags: ['incidents'],
           summary: 'One incident with its alerts and history',
           params,
-          response: { 200: IncidentDetail, default: Problem },
+          response: { 200: IncidentDetail, default: ProblemAnswer },
         },
       },
       async (request) => {
@@ -130,7 +130,7 @@ export function incidentRoutes(services: ApiServices): FastifyPluginCallbackZod 
       summary,
       params,
       body,
-      response: { 200: Incident, default: Problem },
+      response: { 200: Incident, default: ProblemAnswer },
     });
     app.put(
       '/api/v1/incidents/:id/assign',

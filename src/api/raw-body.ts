@@ -30,6 +30,9 @@ export function keepRawBodies(scope: FastifyInstance): void {
   });
 }
 
+/** For routes whose schemas are there for the reader: what is wrong with a body is said by whoever reads it. */
+export const documentedOnly = { validatorCompiler: () => (value: unknown) => ({ value }) };
+
 function isReadable(type: string): boolean {
   try {
     return new MIMEType(type).essence !== '';

@@ -2,12 +2,7 @@ import fastifyHelmet from '@fastify/helmet';
 import fastifySwagger from '@fastify/swagger';
 import fastifySwaggerUi from '@fastify/swagger-ui';
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
-import {
-  jsonSchemaTransform,
-  serializerCompiler,
-  validatorCompiler,
-  type ZodTypeProvider,
-} from 'fastify-type-provider-zod';
+import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { alertRoutes } from './alerts.ts';
 import { requireRight } from './auth.ts';
 import { refuseBroken } from './broken-requests.ts';
@@ -19,6 +14,7 @@ import { healthRoutes } from './health.ts';
 import { incidentRoutes } from './incidents.ts';
 import { KnownMethods } from './known-methods.ts';
 import { ledgerRoute } from './ledger.ts';
+import { openapiOptions } from './openapi.ts';
 import { badRequest, methodNotAllowed, ProblemError, sendProblem, unavailable } from './problem.ts';
 import { providerWebhookRoute } from './provider-webhook.ts';
 import { createCallerLimit, type RateLimit } from './rate-limit.ts';
@@ -108,22 +104,7 @@ export async function buildServer(services: ApiServices, options: ServerOptions)
     if (!request.url.startsWith('/docs/static/')) void reply.header('cache-control', 'no-store');
     done();
   });
-  await app.register(fastifySwagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: {
-        title: 'GoMon Alerting',
-        description: 'Alerts in, incidents and messages out. Errors are RFC 9457 problem documents.',
-        version: options.version,
-        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
-      },
-      // Relative to where the document was fetched: right behind every proxy and on every port.
-      servers: [{ url: '/' }],
-      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
-      security: [{ token: [] }],
-    },
-    transform: jsonSchemaTransform,
-  });
+  await app.register(fastifySwagger, openapiOptions(options.version));
   // Open to everybody, and therefore only at a stranger's pace.
   const holdOpenPages = (request: FastifyRequest, _reply: unknown, done: (error?: Error) => void): void =>
     done(strangers.hold(request) ?? undefined);

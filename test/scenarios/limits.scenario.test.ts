@@ -310,88 +310,6 @@ describe('the door', () => {
     ]);
   });
 
-  it('keeps an alert that is too large with its annotations cut, and lists many of them', async () => {
-    const annotations = {
-      summary: 'All of it',
-      ...Object.fromEntries(Array.from({ length: 5 }, (_, n) => [`a${n}`, 'x'.repeat(65_000)])),
-    };
-    const count = 36;
-    for (let from = 0; from < count; from += 12) {
-      const alerts = Array.from({ length: 12 }, (_, n) => ({
-        ...alertmanagerAlert({
-          labels: { alertname: 'Large', severity: 'none', n: `${from + n}` },
-          annotations,
-        }),
-        fingerprint: `large-${from + n}`,
-      }));
-      const answer = await world.call('POST', '/api/v1/webhooks/alertmanager', alertmanagerWebhook(alerts));
-      expect(answer.body).toMatchObject({ created: 12, rejected: [] });
-    }
-    const seen: string[] = [];
-    for (let cursor: string | null = ''; cursor !== null;) {
-      const next: string = cursor === '' ? '' : `&cursor=${cursor}`;
-      const page = await world.call('GET', `/api/v1/alerts?label.alertname=Large&limit=200${next}`);
-      expect(page.status).toBe(200);
-      expect(page.text.length).toBeLessThan(10_000_000);
-      seen.push(...page.body.items.map((item: { id: string }) => item.id));
-      cursor = page.body.nextCursor;
-    }
-    expect(new Set(seen).size).toBe(count);
-    expect(seen).toHaveLength(count);
-    const alert = (await world.call('GET', `/api/v1/alerts/${seen[0]}`)).body;
-    expect(alert.title).toBe('All of it');
-    expect(alert.annotations.a4).toMatch(/^x{52000,53000}… \[cut: the alert is too large\]$/);
-    const [cut] = alert.decisions.filter((one: { outcome: string }) => one.outcome === 'cut');
-    expect(cut.reason).toContain('The delivery has all of them');
-    const whole = await world.call('GET', `/api/v1/deliveries/${cut.deliveryId}/body`);
-    expect(whole.text.length).toBeGreaterThan(12 * 5 * 65_000);
-  });
-
-  it('refuses one that is too large where its sender hears it, and takes the others', async () => {
-    const large = {
-      title: 'Too large',
-      annotations: Object.fromEntries(Array.from({ length: 17 }, (_, n) => [`a${n}`, 'x'.repeat(16_000)])),
-    };
-    const fits = {
-      title: 'Fits',
-      labels: Object.fromEntries(Array.from({ length: 60 }, (_, n) => [`l${n}`, 'y'.repeat(100)])),
-      annotations: Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`a${n}`, 'x'.repeat(10_000)])),
-    };
-    const answer = await world.call('POST', '/api/v1/alerts', [large, fits]);
-    expect(answer).toMatchObject({
-      status: 200,
-      body: {
-        results: [
-          { outcome: 'rejected', reason: expect.stringContaining('has 272041 characters') },
-          { outcome: 'created' },
-        ],
-      },
-    });
-    const kept = await world.call('GET', `/api/v1/alerts/${answer.body.results[1].id}`);
-    expect(kept.body).toMatchObject(fits);
-    expectProblem(await world.call('POST', '/api/v1/alerts', large), 400);
-  });
-
-  it('shows of an incident only as many large alerts as an answer can hold', async () => {
-    const fat = (n: number) => ({
-      title: `Fat ${n}`,
-      annotations: Object.fromEntries(Array.from({ length: 16 }, (_, at) => [`a${at}`, 'x'.repeat(16_000)])),
-    });
-    const alerts: string[] = [];
-    for (let from = 0; from < 40; from += 20) {
-      const some = Array.from({ length: 20 }, (_, n) => fat(from + n));
-      const { results } = (await world.call('POST', '/api/v1/alerts', some)).body;
-      alerts.push(...results.map((result: { id: string }) => result.id));
-    }
-    const incident = (await world.call('POST', '/api/v1/incidents', { alertId: alerts[0] })).body.id;
-    await world.rows('UPDATE alerts_active SET incident_id = $1 WHERE id = ANY($2)', [incident, alerts]);
-    const answer = await world.call('GET', `/api/v1/incidents/${incident}`);
-    expect(answer.status).toBe(200);
-    expect(answer.body.alerts.length).toBeGreaterThan(30);
-    expect(answer.body.alerts.length).toBeLessThan(36);
-    expect(answer.body.alerts[0].title).toBe('Fat 0');
-  });
-
   it('refuses what is nested too deeply, at every door, and stores nothing of it', async () => {
     const before = await stored();
     const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
@@ -498,5 +416,95 @@ describe('the door', () => {
         { timeout: 10_000 },
       )
       .toBe(200);
+  });
+});
+
+describe('what is large', () => {
+  let world: World;
+  beforeAll(async () => {
+    world = await startWorld({ opsgenieStatusAsks: 0 });
+  });
+  afterAll(() => world.stop());
+
+  it('keeps an alert that is too large with its annotations cut, and lists many of them', async () => {
+    const annotations = {
+      summary: 'All of it',
+      ...Object.fromEntries(Array.from({ length: 5 }, (_, n) => [`a${n}`, 'x'.repeat(65_000)])),
+    };
+    const count = 36;
+    for (let from = 0; from < count; from += 12) {
+      const alerts = Array.from({ length: 12 }, (_, n) => ({
+        ...alertmanagerAlert({
+          labels: { alertname: 'Large', severity: 'none', n: `${from + n}` },
+          annotations,
+        }),
+        fingerprint: `large-${from + n}`,
+      }));
+      const answer = await world.call('POST', '/api/v1/webhooks/alertmanager', alertmanagerWebhook(alerts));
+      expect(answer.body).toMatchObject({ created: 12, rejected: [] });
+    }
+    const seen: string[] = [];
+    for (let cursor: string | null = ''; cursor !== null;) {
+      const next: string = cursor === '' ? '' : `&cursor=${cursor}`;
+      const page = await world.call('GET', `/api/v1/alerts?label.alertname=Large&limit=200${next}`);
+      expect(page.status).toBe(200);
+      expect(page.text.length).toBeLessThan(10_000_000);
+      seen.push(...page.body.items.map((item: { id: string }) => item.id));
+      cursor = page.body.nextCursor;
+    }
+    expect(new Set(seen).size).toBe(count);
+    expect(seen).toHaveLength(count);
+    const alert = (await world.call('GET', `/api/v1/alerts/${seen[0]}`)).body;
+    expect(alert.title).toBe('All of it');
+    expect(alert.annotations.a4).toMatch(/^x{52000,53000}… \[cut: the alert is too large\]$/);
+    const [cut] = alert.decisions.filter((one: { outcome: string }) => one.outcome === 'cut');
+    expect(cut.reason).toContain('The delivery has all of them');
+    const whole = await world.call('GET', `/api/v1/deliveries/${cut.deliveryId}/body`);
+    expect(whole.text.length).toBeGreaterThan(12 * 5 * 65_000);
+  });
+
+  it('refuses one that is too large where its sender hears it, and takes the others', async () => {
+    const large = {
+      title: 'Too large',
+      annotations: Object.fromEntries(Array.from({ length: 17 }, (_, n) => [`a${n}`, 'x'.repeat(16_000)])),
+    };
+    const fits = {
+      title: 'Fits',
+      labels: Object.fromEntries(Array.from({ length: 60 }, (_, n) => [`l${n}`, 'y'.repeat(100)])),
+      annotations: Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`a${n}`, 'x'.repeat(10_000)])),
+    };
+    const answer = await world.call('POST', '/api/v1/alerts', [large, fits]);
+    expect(answer).toMatchObject({
+      status: 200,
+      body: {
+        results: [
+          { outcome: 'rejected', reason: expect.stringContaining('has 272041 characters') },
+          { outcome: 'created' },
+        ],
+      },
+    });
+    const kept = await world.call('GET', `/api/v1/alerts/${answer.body.results[1].id}`);
+    expect(kept.body).toMatchObject(fits);
+    expectProblem(await world.call('POST', '/api/v1/alerts', large), 400);
+  });
+
+  it('shows of an incident only as many large alerts as an answer can hold', async () => {
+    const fat = (n: number) => ({
+      title: `Fat ${n}`,
+      annotations: Object.fromEntries(Array.from({ length: 16 }, (_, at) => [`a${at}`, 'x'.repeat(16_000)])),
+    });
+    const alerts: string[] = [];
+    for (let from = 0; from < 40; from += 20) {
+      const some = Array.from({ length: 20 }, (_, n) => fat(from + n));
+      const { results } = (await world.call('POST', '/api/v1/alerts', some)).body;
+      alerts.push(...results.map((result: { id: string }) => result.id));
+    }
+    const incident = (await world.call('POST', '/api/v1/incidents', { alertId: alerts[0] })).body.id;
+    await world.rows('UPDATE alerts_active SET incident_id = $1 WHERE id = ANY($2)', [incident, alerts]);
+    const answer = await world.call('GET', `/api/v1/incidents/${incident}`);
+    expect(answer.status).toBe(200);
+    expect(answer.body.alerts.length).toBeGreaterThan(30);
+    expect(answer.body.alerts.length).toBeLessThan(36);
+    expect(answer.body.alerts[0].title).toBe('Fat 0');
   });
 });
