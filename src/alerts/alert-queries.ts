@@ -6,7 +6,14 @@ import { fromStorable, fromStorableJson, toStorable } from '../db/text.ts';
 import { sizeOfTexts } from '../lib/labels.ts';
 import type { Decision, Severity, SourceName, Status } from './alert.ts';
 import { canaryLabel, canaryTenant } from './canary-alert.ts';
-import { alertColumnNames, fromRow } from './alert-row.ts';
+import {
+  alertColumnNames,
+  fromRow,
+  fromShownRow,
+  type ShownAlert,
+  shownColumnNames,
+  type ShownRow,
+} from './alert-row.ts';
 import type { KnownAlert } from './apply-signal.ts';
 
 /** SQL that lists and reads alerts; nothing here locks or writes. */
@@ -39,9 +46,15 @@ export function alertOrder(sort: AlertSort): string {
 /** An alert as people see it: the archive adds when it was put away. */
 export type StoredAlert = KnownAlert & { archivedAt: Date | null };
 
-type Row = Selectable<AlertsTable> & { archived_at: Date | null; sort_key: string };
+/** The same, as far as it is shown. */
+export type ListedAlert = ShownAlert & { archivedAt: Date | null };
 
-const columns = sql.raw(alertColumnNames.map((name) => `"${name}"`).join(', '));
+type Row = Selectable<AlertsTable> & { archived_at: Date | null };
+type ListedRow = ShownRow & { archived_at: Date | null; sort_key: string };
+
+const listOf = (names: string[]) => sql.raw(names.map((name) => `"${name}"`).join(', '));
+const columns = listOf(alertColumnNames);
+const shownColumns = listOf(shownColumnNames);
 
 const sortColumns = {
   createdAt: { column: sql.raw('created_at'), type: sql.raw('timestamptz') },
@@ -54,7 +67,7 @@ export async function listAlerts(
   filter: AlertFilter,
   sort: AlertSort,
   page: { limit: number; after: CursorPosition | null },
-): Promise<Page<StoredAlert>> {
+): Promise<Page<ListedAlert>> {
   const { column, type } = sortColumns[sort.by];
   const direction = sql.raw(sort.order);
   const conditions = filterConditions(filter);
@@ -64,14 +77,14 @@ export async function listAlerts(
     conditions.push(sql`(${column}, id) ${comparison} (${page.after.key}::${type}, ${page.after.id}::uuid)`);
   }
   const where = conditions.length === 0 ? sql`` : sql`WHERE ${sql.join(conditions, sql` AND `)}`;
-  const rows = await sql<Row>`
-    SELECT ${columns}, archived_at, ${column}::text AS sort_key FROM ${tablesFor(filter.status)} AS a
+  const rows = await sql<ListedRow>`
+    SELECT ${shownColumns}, archived_at, ${column}::text AS sort_key FROM ${tablesFor(filter.status)} AS a
     ${where} ORDER BY ${column} ${direction}, id ${direction} LIMIT ${page.limit + 1}`.execute(db);
   return toPage(
     rows.rows,
     page.limit,
     alertOrder(sort),
-    fromStoredRow,
+    (row) => ({ ...fromShownRow(row), archivedAt: row.archived_at }),
     (row) => ({ key: row.sort_key, id: row.id }),
     (row) => sizeOfTexts(row.labels) + sizeOfTexts(row.annotations) + row.description.length,
   );
