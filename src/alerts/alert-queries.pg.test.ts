@@ -4,7 +4,7 @@ import { type DomainDatabase, openDomainDatabase } from '../../test/support/doma
 import { decodeCursor } from '../db/page.ts';
 import { act } from './actions.ts';
 import { severities } from './alert.ts';
-import { type AlertFilter, type AlertSort, findByFoldKeys, listAlerts } from './alert-queries.ts';
+import { alertOrder, type AlertFilter, type AlertSort, findByFoldKeys, listAlerts } from './alert-queries.ts';
 
 let database: DomainDatabase;
 const newest: AlertSort = { by: 'createdAt', order: 'desc' };
@@ -137,7 +137,8 @@ describe('pages', () => {
         const seen: string[] = [];
         let cursor: string | null = null;
         do {
-          const after: ReturnType<typeof decodeCursor> = cursor === null ? null : decodeCursor(cursor);
+          const after: ReturnType<typeof decodeCursor> =
+            cursor === null ? null : decodeCursor(alertOrder(sort), cursor);
           const page = await listAlerts(database.db, filter, sort, { limit, after });
           expect(page.items.length).toBeGreaterThan(0);
           seen.push(...page.items.map((alert) => alert.id));
@@ -169,7 +170,7 @@ describe('pages', () => {
       const page = await listAlerts(other.db, {}, newest, { limit: 1, after });
       seen.push(...page.items.map((alert) => alert.fingerprint));
       if (page.nextCursor === null) break;
-      after = decodeCursor(page.nextCursor);
+      after = decodeCursor(alertOrder(newest), page.nextCursor);
     }
     await other.close();
     expect(seen).toEqual(['f5', 'f4', 'f3', 'f2', 'f1', 'f0']);

@@ -1,11 +1,19 @@
 import { type RawBuilder, type Selectable, sql } from 'kysely';
 import type { Db, Tx } from '../db/pool.ts';
-import { type CursorPosition, type Page, toPage } from '../db/page.ts';
+import { type CursorPosition, largestPage, type Page, toPage } from '../db/page.ts';
 import type { ActionKind, ActionSource, AlertsTable, Database } from '../db/schema.ts';
 import { fromStorable, fromStorableJson, toStorable } from '../db/text.ts';
+import { sizeOfTexts } from '../lib/labels.ts';
 import type { Decision, Severity, SourceName, Status } from './alert.ts';
 import { canaryLabel, canaryTenant } from './canary-alert.ts';
-import { alertColumnNames, fromRow } from './alert-row.ts';
+import {
+  alertColumnNames,
+  fromRow,
+  fromShownRow,
+  type ShownAlert,
+  shownColumnNames,
+  type ShownRow,
+} from './alert-row.ts';
 import type { KnownAlert } from './apply-signal.ts';
 
 /** SQL that lists and reads alerts; nothing here locks or writes. */
@@ -30,12 +38,23 @@ export type AlertFilter = {
 
 export type AlertSort = { by: 'createdAt' | 'updatedAt' | 'severity'; order: 'asc' | 'desc' };
 
+/** What a cursor of the list belongs to. */
+export function alertOrder(sort: AlertSort): string {
+  return `alerts ${sort.by} ${sort.order}`;
+}
+
 /** An alert as people see it: the archive adds when it was put away. */
 export type StoredAlert = KnownAlert & { archivedAt: Date | null };
 
-type Row = Selectable<AlertsTable> & { archived_at: Date | null; sort_key: string };
+/** The same, as far as it is shown. */
+export type ListedAlert = ShownAlert & { archivedAt: Date | null };
 
-const columns = sql.raw(alertColumnNames.map((name) => `"${name}"`).join(', '));
+type Row = Selectable<AlertsTable> & { archived_at: Date | null };
+type ListedRow = ShownRow & { archived_at: Date | null; sort_key: string };
+
+const listOf = (names: string[]) => sql.raw(names.map((name) => `"${name}"`).join(', '));
+const columns = listOf(alertColumnNames);
+const shownColumns = listOf(shownColumnNames);
 
 const sortColumns = {
   createdAt: { column: sql.raw('created_at'), type: sql.raw('timestamptz') },
@@ -48,7 +67,7 @@ export async function listAlerts(
   filter: AlertFilter,
   sort: AlertSort,
   page: { limit: number; after: CursorPosition | null },
-): Promise<Page<StoredAlert>> {
+): Promise<Page<ListedAlert>> {
   const { column, type } = sortColumns[sort.by];
   const direction = sql.raw(sort.order);
   const conditions = filterConditions(filter);
@@ -58,10 +77,17 @@ export async function listAlerts(
     conditions.push(sql`(${column}, id) ${comparison} (${page.after.key}::${type}, ${page.after.id}::uuid)`);
   }
   const where = conditions.length === 0 ? sql`` : sql`WHERE ${sql.join(conditions, sql` AND `)}`;
-  const rows = await sql<Row>`
-    SELECT ${columns}, archived_at, ${column}::text AS sort_key FROM ${tablesFor(filter.status)} AS a
+  const rows = await sql<ListedRow>`
+    SELECT ${shownColumns}, archived_at, ${column}::text AS sort_key FROM ${tablesFor(filter.status)} AS a
     ${where} ORDER BY ${column} ${direction}, id ${direction} LIMIT ${page.limit + 1}`.execute(db);
-  return toPage(rows.rows, page.limit, fromStoredRow, (row) => ({ key: row.sort_key, id: row.id }));
+  return toPage(
+    rows.rows,
+    page.limit,
+    alertOrder(sort),
+    (row) => ({ ...fromShownRow(row), archivedAt: row.archived_at }),
+    (row) => ({ key: row.sort_key, id: row.id }),
+    (row) => sizeOfTexts(row.labels) + sizeOfTexts(row.annotations) + row.description.length,
+  );
 }
 
 /** Archived alerts are only looked at when they are asked for. */
@@ -148,12 +174,18 @@ export async function relatedAlerts(db: Db, alert: StoredAlert, limit: number): 
   return rows.rows.map(fromStoredRow);
 }
 
+/** The oldest first; at most 1,000, and fewer where they are so large that no answer should hold them. */
 export async function alertsOfIncident(db: Db | Tx, incidentId: string): Promise<StoredAlert[]> {
+  const size = sql`length(labels::text) + length(annotations::text) + length(description)`;
   const rows = await sql<Row>`
-    SELECT ${columns}, NULL::timestamptz AS archived_at FROM alerts_active WHERE incident_id = ${incidentId}
-    UNION ALL
-    SELECT ${columns}, archived_at FROM alerts_archive WHERE incident_id = ${incidentId}
-    ORDER BY created_at, id LIMIT 1000`.execute(db);
+    SELECT ${columns}, archived_at FROM (
+      SELECT a.*, ${size} AS size, sum(${size}) OVER (ORDER BY created_at, id) AS size_so_far FROM (
+        SELECT ${columns}, NULL::timestamptz AS archived_at FROM alerts_active WHERE incident_id = ${incidentId}
+        UNION ALL
+        SELECT ${columns}, archived_at FROM alerts_archive WHERE incident_id = ${incidentId}
+        ORDER BY created_at, id LIMIT 1000
+      ) AS a
+    ) AS a WHERE size_so_far - size < ${largestPage} ORDER BY created_at, id`.execute(db);
   return rows.rows.map(fromStoredRow);
 }
 

@@ -113,15 +113,66 @@ export function toRowJson(alert: KnownAlert): Record<keyof AlertsTable, unknown>
   };
 }
 
-export function fromRow(row: Selectable<AlertsTable>): KnownAlert {
+type AlertRow = Selectable<AlertsTable>;
+
+/** What the rules need and nobody is shown: without it a list costs a sixth less. */
+const inwardColumns = [
+  'tenant',
+  'severity_pinned',
+  'mute',
+  'fold_key',
+  'latest_starts_at',
+  'expires_at',
+  'expiry_guessed',
+  'received_at',
+  'resolved_by',
+  'resolve_received_at',
+] as const satisfies (keyof AlertsTable)[];
+type InwardColumn = (typeof inwardColumns)[number];
+
+export type ShownRow = Omit<AlertRow, InwardColumn>;
+export const shownColumnNames = alertColumnNames.filter(
+  (name) => !(inwardColumns as readonly string[]).includes(name),
+);
+
+/** An alert as far as people are shown it. */
+export type ShownAlert = Omit<
+  KnownAlert,
+  | 'tenant'
+  | 'severityPinned'
+  | 'mute'
+  | 'foldKey'
+  | 'latestStartsAt'
+  | 'expiresAt'
+  | 'expiryGuessed'
+  | 'receivedAt'
+  | 'resolvedBy'
+  | 'resolveReceivedAt'
+>;
+
+export function fromRow(row: AlertRow): KnownAlert {
+  return {
+    ...fromShownRow(row),
+    tenant: fromStorable(row.tenant),
+    severityPinned: row.severity_pinned,
+    mute: row.mute,
+    foldKey: row.fold_key === null ? null : fromStorable(row.fold_key),
+    latestStartsAt: row.latest_starts_at > unnamed ? row.latest_starts_at : null,
+    expiresAt: row.expires_at,
+    expiryGuessed: row.expiry_guessed ?? false,
+    receivedAt: row.received_at,
+    resolvedBy: orNull(row.resolved_by, fromStorable),
+    resolveReceivedAt: row.resolve_received_at,
+  };
+}
+
+export function fromShownRow(row: ShownRow): ShownAlert {
   return {
     id: row.id,
     source: row.source,
-    tenant: fromStorable(row.tenant),
     fingerprint: fromStorable(row.fingerprint),
     correlationId: row.correlation_id,
     severity: row.severity,
-    severityPinned: row.severity_pinned,
     status: row.status,
     title: fromStorable(row.title),
     description: fromStorable(row.description),
@@ -131,8 +182,6 @@ export function fromRow(row: Selectable<AlertsTable>): KnownAlert {
     links: row.links.map((link) => ({ rel: link.rel, url: fromStorable(link.url) })),
     values: withNames(row.values, fromStorable),
     stateReason: row.state_reason === null ? null : fromStorable(row.state_reason),
-    mute: row.mute,
-    foldKey: row.fold_key === null ? null : fromStorable(row.fold_key),
     incidentId: row.incident_id,
     traceId: row.jaeger_trace_id,
     traceIds: row.trace_ids,
@@ -142,19 +191,13 @@ export function fromRow(row: Selectable<AlertsTable>): KnownAlert {
     primaryId: row.primary_id,
     assignedTo: orNull(row.assigned_to, fromStorable),
     startsAt: row.starts_at,
-    latestStartsAt: row.latest_starts_at > unnamed ? row.latest_starts_at : null,
-    expiresAt: row.expires_at,
-    expiryGuessed: row.expiry_guessed ?? false,
     staleAt: row.stale_at,
-    receivedAt: row.received_at,
     lastSeenAt: row.last_seen_at,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     acknowledgedAt: row.acknowledged_at,
     acknowledgedBy: orNull(row.acknowledged_by, fromStorable),
     resolvedAt: row.resolved_at,
-    resolvedBy: orNull(row.resolved_by, fromStorable),
-    resolveReceivedAt: row.resolve_received_at,
   };
 }
 

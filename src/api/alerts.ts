@@ -4,12 +4,13 @@ import { z } from 'zod';
 import { type Actor, type AlertAction, act } from '../alerts/actions.ts';
 import {
   actionsOf,
+  alertOrder,
+  type AlertSort,
   findAlerts,
   listAlerts,
   relatedAlerts,
   type StoredAlert,
 } from '../alerts/alert-queries.ts';
-import { decodeCursor } from '../db/page.ts';
 import { requireRight } from './auth.ts';
 import {
   AcknowledgeBody,
@@ -20,7 +21,8 @@ import {
   EscalateBody,
   NoteBody,
 } from './contract/alert.ts';
-import { Id, pageOf, Problem } from './contract/common.ts';
+import { Id, pageOf, ProblemAnswer } from './contract/common.ts';
+import { readCursor } from './cursor.ts';
 import { explainAlert } from './explain.ts';
 import { badRequest, conflict, notFound } from './problem.ts';
 import { presentAction, presentAlert } from './present.ts';
@@ -47,12 +49,14 @@ function readRoutes(services: ApiServices): FastifyPluginCallbackZod {
           summary: 'List alerts',
           description: 'Further filters: `label.NAME=value` (comma = any of).',
           querystring: AlertQuery.loose(),
-          response: { 200: pageOf(Alert), default: Problem },
+          response: { 200: pageOf(Alert), default: ProblemAnswer },
         },
       },
       async (request) => {
         requireRight(await services.authenticate(request), 'read');
-        const { limit, cursor, sort, order, from, to, ...filter } = request.query;
+        const { limit, cursor, sort: by, order, from, to, ...filter } = request.query;
+        const sort: AlertSort = { by, order: order ?? (by === 'severity' ? 'asc' : 'desc') };
+        const key = by === 'severity' ? 'severity' : 'time';
         const page = await listAlerts(
           services.db,
           {
@@ -61,8 +65,8 @@ function readRoutes(services: ApiServices): FastifyPluginCallbackZod {
             from: from === undefined ? undefined : new Date(from),
             to: to === undefined ? undefined : new Date(to),
           },
-          { by: sort, order: order ?? (sort === 'severity' ? 'asc' : 'desc') },
-          { limit, after: readCursor(cursor, sort) },
+          sort,
+          { limit, after: readCursor(cursor, alertOrder(sort), key) },
         );
         return { ...page, items: page.items.map((alert) => presentAlert(alert, services.addresses)) };
       },
@@ -75,7 +79,7 @@ function readRoutes(services: ApiServices): FastifyPluginCallbackZod {
           tags: ['alerts'],
           summary: 'One alert, with its history and reasons',
           params,
-          response: { 200: AlertDetail, default: Problem },
+          response: { 200: AlertDetail, default: ProblemAnswer },
         },
       },
       async (request) => {
@@ -114,24 +118,6 @@ function labelFilters(query: Record<string, unknown>): Record<string, string[]> 
   return Object.fromEntries(labels);
 }
 
-/** `timestamptz` as PostgreSQL writes it; what JavaScript takes for a time is more than PostgreSQL does. */
-const postgresTime = /^\d{4,6}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?[+-]\d\d(?::\d\d){0,2}$/;
-
-export function readCursor(
-  cursor: string | undefined,
-  sort: 'createdAt' | 'updatedAt' | 'severity' = 'createdAt',
-) {
-  if (cursor === undefined) return null;
-  const position = decodeCursor(cursor);
-  const looksRight =
-    position !== null &&
-    Id.safeParse(position.id).success &&
-    (sort === 'severity' ? /^P[0-4]$/ : postgresTime).test(position.key);
-  if (!looksRight)
-    throw badRequest('cursor is not one that this list gave out (or it belongs to another sort).');
-  return position;
-}
-
 async function findOne(services: ApiServices, id: string): Promise<StoredAlert> {
   const [alert] = await findAlerts(services.db, [id]);
   if (alert === undefined) throw notFound('alert', id);
@@ -145,7 +131,7 @@ function actionRoutes(services: ApiServices): FastifyPluginCallbackZod {
       summary,
       params,
       body,
-      response: { 200: Alert, default: Problem },
+      response: { 200: Alert, default: ProblemAnswer },
     });
     const perform = async (request: FastifyRequest, id: string, action: AlertAction) => {
       const caller = requireRight(await services.authenticate(request), 'act');
@@ -185,7 +171,7 @@ function actionRoutes(services: ApiServices): FastifyPluginCallbackZod {
           tags: ['alerts'],
           summary: 'Resolve and archive',
           params,
-          response: { 200: Alert, default: Problem },
+          response: { 200: Alert, default: ProblemAnswer },
         },
       },
       (request) => perform(request, request.params.id, { kind: 'resolve-and-archive' }),

@@ -3,12 +3,13 @@ import {
   clusterEvents,
   clusterHealth,
   clusterPods,
+  eventOrder,
   openClusterAlerts,
+  podOrder,
   resourceAges,
 } from '../cluster/cluster-queries.ts';
 import type { ClusterView } from '../cluster/cluster-view.ts';
 import { recentSnapshots } from '../cluster/snapshot-store.ts';
-import { type CursorPosition, decodeCursor } from '../db/page.ts';
 import { requireRight } from './auth.ts';
 import {
   ClusterEventQuery,
@@ -17,7 +18,8 @@ import {
   ClusterPodQuery,
   ClusterPods,
 } from './contract/cluster.ts';
-import { Problem } from './contract/common.ts';
+import { ProblemAnswer } from './contract/common.ts';
+import { readCursor } from './cursor.ts';
 import { ProblemError } from './problem.ts';
 import type { ApiServices, ClusterReader } from './services.ts';
 
@@ -43,7 +45,7 @@ export function clusterRoutes(
         schema: {
           tags: ['cluster'],
           summary: 'Nodes, pods, use of resources, and how old that knowledge is',
-          response: { 200: ClusterHealth, default: Problem },
+          response: { 200: ClusterHealth, default: ProblemAnswer },
         },
       },
       async (request): Promise<ClusterHealth> => {
@@ -80,14 +82,14 @@ export function clusterRoutes(
           tags: ['cluster'],
           summary: 'Pods with their use and limits, recent events and state changes',
           querystring: ClusterPodQuery,
-          response: { 200: ClusterPods, default: Problem },
+          response: { 200: ClusterPods, default: ProblemAnswer },
         },
       },
       async (request): Promise<ClusterPods> => {
         requireRight(await services.authenticate(request), 'read');
         const { name, view } = reader();
         const { limit, cursor, unhealthy, ...filter } = request.query;
-        const page = { limit, after: position(cursor) };
+        const page = { limit, after: readCursor(cursor, podOrder, 'name') };
         const alerts = await openClusterAlerts(services.db, name);
         const { items, nextCursor } = clusterPods(
           view,
@@ -114,14 +116,14 @@ export function clusterRoutes(
           tags: ['cluster'],
           summary: 'Recent events of the cluster, with the open alerts about the same thing',
           querystring: ClusterEventQuery,
-          response: { 200: ClusterEvents, default: Problem },
+          response: { 200: ClusterEvents, default: ProblemAnswer },
         },
       },
       async (request): Promise<ClusterEvents> => {
         requireRight(await services.authenticate(request), 'read');
         const { name, view } = reader();
         const { limit, cursor, from, ...filter } = request.query;
-        const page = { limit, after: position(cursor) };
+        const page = { limit, after: readCursor(cursor, eventOrder, 'isoTime') };
         const alerts = await openClusterAlerts(services.db, name);
         const wanted = { ...filter, from: from === undefined ? undefined : new Date(from) };
         const { items, nextCursor } = clusterEvents(view, alerts, wanted, page);
@@ -142,11 +144,4 @@ function ages(view: ClusterView, now: Date, resources: string[]) {
 
 function iso(at: Date | null): string | null {
   return at === null ? null : at.toISOString();
-}
-
-function position(cursor: string | undefined): CursorPosition | null {
-  if (cursor === undefined) return null;
-  const decoded = decodeCursor(cursor);
-  if (decoded === null) throw new ProblemError({ status: 400, detail: 'cursor: not one of ours.' });
-  return decoded;
 }

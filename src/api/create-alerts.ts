@@ -2,17 +2,18 @@ import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { mostCharacters, sizeOf, tooLarge } from '../alerts/alert-size.ts';
 import type { Intake, IntakeRefusal, IntakeRequest, IntakeResult } from '../alerts/intake.ts';
 import type { ParsedEntry } from '../alerts/source.ts';
 import type { Db } from '../db/pool.ts';
 import { parseJsonBody } from '../lib/json-body.ts';
 import { type Caller, requireRight } from './auth.ts';
 import { CreateAlertsAnswer, SpooledAnswer } from './contract/alert.ts';
-import { Problem } from './contract/common.ts';
+import { ProblemAnswer } from './contract/common.ts';
 import { CreateAlert } from './contract/create-alert.ts';
 import { claimKey, type IdempotencyClaim, storedAnswer } from './idempotency.ts';
 import { badRequest } from './problem.ts';
-import { keepRawBodies, keptHeaders, rawBody } from './raw-body.ts';
+import { documentedOnly, keepRawBodies, keptHeaders, rawBody } from './raw-body.ts';
 import type { ApiServices } from './services.ts';
 import { describeEntries } from './source-webhooks.ts';
 import { otherRequest, type Stored, storeOrSpool } from './store-or-spool.ts';
@@ -32,19 +33,20 @@ export function createAlertsRoute(services: ApiServices): FastifyPluginCallbackZ
         onRequest: async (request) => {
           requireRight(await services.authenticate(request), 'send');
         },
-        // The schema is for the reader: what is wrong with one alert of many is answered in its place.
-        validatorCompiler: () => (body) => ({ value: body }),
+        // What is wrong with one alert of many is answered in its place.
+        ...documentedOnly,
         schema: {
           tags: ['alerts'],
           summary: 'Report one alert, or an array of up to 1,000',
           description:
             '`Idempotency-Key` makes a repeat answer what the first one was answered. 201 for one new alert, else 200 with what became of each.',
+          headers: z.object({ 'Idempotency-Key': z.string().min(1).max(255).optional() }),
           body: z.union([CreateAlert, z.array(CreateAlert).max(mostAlerts)]),
           response: {
             200: CreateAlertsAnswer,
             201: CreateAlertsAnswer,
             202: SpooledAnswer,
-            default: Problem,
+            default: ProblemAnswer,
           },
         },
       },
@@ -57,10 +59,12 @@ export function createAlertsRoute(services: ApiServices): FastifyPluginCallbackZ
 async function createAlerts(services: ApiServices, request: FastifyRequest, reply: FastifyReply) {
   const caller = requireRight(await services.authenticate(request), 'send');
   const receivedAt = services.clock.now();
-  const items = readItems(rawBody(request));
+  const content = readContent(rawBody(request));
+  const items = Array.isArray(content) ? (content as unknown[]) : [content];
   const entries = items.map((item) => toEntry(item, receivedAt));
   const [only] = entries;
-  if (items.length === 1 && only !== undefined && !only.ok) throw badRequest(only.reason);
+  // In an array each is answered in its place, also where there is but one.
+  if (!Array.isArray(content) && only?.ok === false) throw badRequest(only.reason);
   const intakeRequest: IntakeRequest = {
     source: 'api',
     sender: `token:${caller.name}`,
@@ -84,21 +88,26 @@ async function createAlerts(services: ApiServices, request: FastifyRequest, repl
   return reply.code(single ? 201 : 200).send({ results: result.results });
 }
 
-function readItems(body: Buffer): unknown[] {
+function readContent(body: Buffer): unknown {
   const parsed = parseJsonBody(body);
   if (!parsed.ok)
     throw badRequest(`Expected one alert or an array of alerts as JSON, but the body is ${parsed.seen}.`);
   const content = parsed.value;
-  const items: unknown[] = Array.isArray(content) ? (content as unknown[]) : [content];
-  if (items.length > mostAlerts) {
-    throw badRequest(`The array has ${items.length} alerts; at most ${mostAlerts} are taken in one request.`);
+  if (Array.isArray(content) && content.length > mostAlerts) {
+    throw badRequest(
+      `The array has ${content.length} alerts; at most ${mostAlerts} are taken in one request.`,
+    );
   }
-  return items;
+  return content;
 }
 
 function toEntry(item: unknown, receivedAt: Date): ParsedEntry {
   const parsed = CreateAlert.safeParse(item);
-  if (parsed.success) return { ok: true, signal: toSignal(parsed.data, receivedAt) };
+  if (parsed.success) {
+    const signal = toSignal(parsed.data, receivedAt);
+    const size = sizeOf(signal);
+    return size > mostCharacters ? { ok: false, reason: tooLarge(size) } : { ok: true, signal };
+  }
   const reason = parsed.error.issues
     .map((issue) => (issue.path.length === 0 ? issue.message : `${issue.path.join('.')}: ${issue.message}`))
     .join('; ');

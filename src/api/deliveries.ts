@@ -2,7 +2,7 @@ import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { findDelivery, originalBody } from '../alerts/delivery-store.ts';
 import { requireRight } from './auth.ts';
-import { Id, Problem } from './contract/common.ts';
+import { Id, ProblemAnswer } from './contract/common.ts';
 import { notFound } from './problem.ts';
 import type { ApiServices } from './services.ts';
 
@@ -31,7 +31,7 @@ export function deliveryRoutes(services: ApiServices): FastifyPluginCallbackZod 
           tags: ['sources'],
           summary: 'One request of a source, and what became of it',
           params,
-          response: { 200: Delivery, default: Problem },
+          response: { 200: Delivery, default: ProblemAnswer },
         },
       },
       async (request) => {
@@ -57,7 +57,16 @@ export function deliveryRoutes(services: ApiServices): FastifyPluginCallbackZod 
           tags: ['sources'],
           summary: 'Its bytes, as they arrived',
           params,
-          response: { 200: z.unknown(), default: Problem },
+          response: {
+            200: {
+              content: {
+                'application/octet-stream': {
+                  schema: z.unknown().meta({ type: 'string', format: 'binary' }),
+                },
+              },
+            },
+            default: ProblemAnswer,
+          },
         },
       },
       async (request, reply) => {

@@ -1,9 +1,9 @@
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 import { conditionNames } from '../health-checks/conditions.ts';
-import { type ListedCheck, listChecks } from '../health-checks/health-check-queries.ts';
-import { readCursor } from './alerts.ts';
+import { checkOrder, type ListedCheck, listChecks } from '../health-checks/health-check-queries.ts';
 import { requireRight } from './auth.ts';
-import { pageOf, Problem } from './contract/common.ts';
+import { readCursor } from './cursor.ts';
+import { pageOf, ProblemAnswer } from './contract/common.ts';
 import { HealthCheck, HealthCheckQuery } from './contract/health-check.ts';
 import type { ApiServices } from './services.ts';
 
@@ -17,13 +17,16 @@ export function healthCheckRoutes(services: ApiServices): FastifyPluginCallbackZ
           tags: ['health checks'],
           summary: 'List the health checks with their state, by name',
           querystring: HealthCheckQuery.strict(),
-          response: { 200: pageOf(HealthCheck), default: Problem },
+          response: { 200: pageOf(HealthCheck), default: ProblemAnswer },
         },
       },
       async (request) => {
         requireRight(await services.authenticate(request), 'read');
         const { limit, cursor, ...filter } = request.query;
-        const page = await listChecks(services.db, filter, { limit, after: readCursor(cursor) });
+        const page = await listChecks(services.db, filter, {
+          limit,
+          after: readCursor(cursor, checkOrder, 'name'),
+        });
         return { ...page, items: page.items.map(present) };
       },
     );

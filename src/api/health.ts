@@ -45,7 +45,7 @@ export function healthRoutes(services: ApiServices): FastifyPluginCallbackZod {
           tags: ['health'],
           security: [],
           summary: 'Prometheus metrics',
-          response: { 200: z.string() },
+          response: { 200: { content: { 'text/plain': { schema: z.string() } } } },
         },
       },
       async (_request, reply) =>

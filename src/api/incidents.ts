@@ -10,12 +10,12 @@ import {
   setIncidentStatus,
 } from '../incidents/incident-actions.ts';
 import type { Incident as DomainIncident } from '../incidents/incident.ts';
-import { findIncidents, listIncidents } from '../incidents/incident-queries.ts';
+import { findIncidents, incidentOrder, listIncidents } from '../incidents/incident-queries.ts';
 import { openForAlert } from '../incidents/open.ts';
-import { readCursor } from './alerts.ts';
 import { requireRight } from './auth.ts';
+import { readCursor } from './cursor.ts';
 import { AssignBody, NoteBody } from './contract/alert.ts';
-import { Id, pageOf, Problem } from './contract/common.ts';
+import { Id, pageOf, ProblemAnswer } from './contract/common.ts';
 import {
   CreateIncidentBody,
   Incident,
@@ -41,7 +41,7 @@ export function incidentRoutes(services: ApiServices): FastifyPluginCallbackZod 
           tags: ['incidents'],
           summary: 'Open an incident for an alert, or attach the alert to an open one',
           body: CreateIncidentBody,
-          response: { 200: Incident, 201: Incident, default: Problem },
+          response: { 200: Incident, 201: Incident, default: ProblemAnswer },
         },
       },
       async (request, reply) => {
@@ -69,13 +69,16 @@ export function incidentRoutes(services: ApiServices): FastifyPluginCallbackZod 
           tags: ['incidents'],
           summary: 'List incidents, newest first',
           querystring: IncidentQuery.strict(),
-          response: { 200: pageOf(Incident), default: Problem },
+          response: { 200: pageOf(Incident), default: ProblemAnswer },
         },
       },
       async (request) => {
         requireRight(await services.authenticate(request), 'read');
         const { limit, cursor, ...filter } = request.query;
-        const page = await listIncidents(services.db, filter, { limit, after: readCursor(cursor) });
+        const page = await listIncidents(services.db, filter, {
+          limit,
+          after: readCursor(cursor, incidentOrder, 'time'),
+        });
         return {
           ...page,
           items: page.items.map((incident) => presentIncident(incident, services.addresses)),
@@ -90,7 +93,7 @@ export function incidentRoutes(services: ApiServices): FastifyPluginCallbackZod 
           tags: ['incidents'],
           summary: 'One incident with its alerts and history',
           params,
-          response: { 200: IncidentDetail, default: Problem },
+          response: { 200: IncidentDetail, default: ProblemAnswer },
         },
       },
       async (request) => {
@@ -127,7 +130,7 @@ export function incidentRoutes(services: ApiServices): FastifyPluginCallbackZod 
       summary,
       params,
       body,
-      response: { 200: Incident, default: Problem },
+      response: { 200: Incident, default: ProblemAnswer },
     });
     app.put(
       '/api/v1/incidents/:id/assign',

@@ -2,7 +2,7 @@ import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 import { readAccounts } from '../history/account-queries.ts';
 import { spanOf } from '../history/accounts.ts';
 import { requireRight } from './auth.ts';
-import { Problem } from './contract/common.ts';
+import { ProblemAnswer } from './contract/common.ts';
 import { Ledger, LedgerQuery } from './contract/ledger.ts';
 import { badRequest } from './problem.ts';
 import type { ApiServices } from './services.ts';
@@ -18,7 +18,7 @@ export function ledgerRoute(services: ApiServices): FastifyPluginCallbackZod {
           summary: 'The accounts of what was accepted',
           description: 'accepted = delivered + suppressed + pending + failed; `holds` says whether it is so.',
           querystring: LedgerQuery,
-          response: { 200: Ledger, default: Problem },
+          response: { 200: Ledger, default: ProblemAnswer },
         },
       },
       async (request) => {

@@ -1,5 +1,5 @@
 import type { Link } from '../alerts/alert.ts';
-import type { RecordedAction, StoredAlert } from '../alerts/alert-queries.ts';
+import type { ListedAlert, RecordedAction } from '../alerts/alert-queries.ts';
 import type { Incident as DomainIncident } from '../incidents/incident.ts';
 import type { Alert } from './contract/alert.ts';
 import type { ListedAction } from './contract/common.ts';
@@ -11,7 +11,7 @@ export type Addresses = {
   traceUrl: (traceId: string) => string | null;
 };
 
-export function presentAlert(alert: StoredAlert, addresses: Addresses): Alert {
+export function presentAlert(alert: ListedAlert, addresses: Addresses): Alert {
   const link = (rel: Link['rel']): string | null => alert.links.find((one) => one.rel === rel)?.url ?? null;
   return {
     id: alert.id,

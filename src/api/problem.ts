@@ -3,7 +3,7 @@ import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { databaseTrouble } from '../db/errors.ts';
 import type { Problem } from './contract/common.ts';
 
-/** Every error leaves as `application/problem+json` (RFC 9457); a 5xx never shows what is inside. */
+/** Errors leave as `application/problem+json` (RFC 9457); a 5xx never shows what is inside. */
 export class ProblemError extends Error {
   override readonly name = 'ProblemError';
   readonly problem: Problem;
@@ -61,15 +61,24 @@ export function unavailable(detail: string, retryAfterSeconds = 5): ProblemError
   return new ProblemError({ status: 503, detail }, { 'retry-after': String(retryAfterSeconds) });
 }
 
+/**
+ * Under this path we are an Alertmanager, whose clients read no other type than
+ * JSON; what is wrong with a request is a text to them.
+ * @see https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml (BadRequest)
+ */
+const alertmanagerApi = '/api/v2/';
+
 export function sendProblem(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): void {
   const { problem, headers } = toProblem(error, request);
   if (problem.status >= 500 && problem.status !== 503) request.log.error({ err: error }, 'a request failed');
+  const asText = problem.status < 500 && request.url.startsWith(alertmanagerApi);
+  const document = { ...problem, instance: request.url.split('?')[0] };
   void reply
     .headers(headers)
     .code(problem.status)
-    .type('application/problem+json')
+    .type(asText ? 'application/json' : 'application/problem+json')
     .serializer((body: unknown) => JSON.stringify(body))
-    .send({ ...problem, instance: request.url.split('?')[0] });
+    .send(asText ? (problem.detail ?? problem.title) : document);
 }
 
 function toProblem(
@@ -96,10 +105,19 @@ function toProblem(
         : unavailable('The database is busy. Nothing was changed; try again.', 2);
     return { problem, headers };
   }
+  if ((request.method === 'GET' || request.method === 'HEAD') && isNoTime(error)) {
+    const problem = badRequest('A time in the query does not exist, or lies beyond what is kept.');
+    return { problem: problem.problem, headers: {} };
+  }
   const status = 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500;
   const detail =
     status >= 500 ? 'An unexpected error; its details are in the log.' : detailOf(error, request);
   return { problem: { type: 'about:blank', title: titleOf(status), status, detail }, headers: {} };
+}
+
+/** invalid_datetime_format, datetime_field_overflow: in a read it came with the query. */
+function isNoTime(error: Error): boolean {
+  return 'code' in error && (error.code === '22007' || error.code === '22008');
 }
 
 function detailOf(error: FastifyError | Error, request: FastifyRequest): string {

@@ -3,9 +3,10 @@ import { storeInbound } from '../db/inbound-store.ts';
 import { providerEventsJob } from '../incidents/inbound-events.ts';
 import { requireRight } from './auth.ts';
 import { DeliveryAnswer } from './contract/alert.ts';
-import { Problem } from './contract/common.ts';
+import { ProblemAnswer } from './contract/common.ts';
+import { OpsgenieHeaders, OpsgenieWebhook } from './contract/source-bodies.ts';
 import { badRequest, ProblemError } from './problem.ts';
-import { keepRawBodies, rawBody } from './raw-body.ts';
+import { documentedOnly, keepRawBodies, rawBody } from './raw-body.ts';
 import type { ApiServices } from './services.ts';
 
 /**
@@ -21,17 +22,22 @@ export function providerWebhookRoute(services: ApiServices): FastifyPluginCallba
       `/api/v1/webhooks/${providerDoor.name}`,
       {
         bodyLimit: 1_048_576,
+        ...documentedOnly,
         schema: {
           tags: ['incidents'],
           summary: 'Webhook integration of the incident provider',
-          description: 'Carries the webhook secret in the header `X-GoMon-Webhook-Secret`.',
+          description:
+            'Carries the webhook secret in the header `X-GoMon-Webhook-Secret`; where none is set, the token of a responder or admin.',
           security: [],
-          response: { 200: DeliveryAnswer, default: Problem },
+          headers: OpsgenieHeaders,
+          body: OpsgenieWebhook,
+          response: { 200: DeliveryAnswer, default: ProblemAnswer },
         },
       },
       async (request) => {
         const verdict = providerDoor.verify(request.headers);
-        if (verdict === undefined) requireRight(await services.authenticate(request), 'send');
+        // A note is written under the name it carries: whoever may only send alerts must not write it.
+        if (verdict === undefined) requireRight(await services.authenticate(request), 'act');
         else if (!verdict.ok) throw new ProblemError({ status: 401, detail: `${verdict.reason}.` });
         const read = providerDoor.read(rawBody(request));
         if (!read.ok) throw badRequest(read.reason);

@@ -1,3 +1,4 @@
+import { MIMEType } from 'node:util';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { ProblemError } from './problem.ts';
 
@@ -7,10 +8,16 @@ import { ProblemError } from './problem.ts';
  * can override it, Opsgenie may send JSON as a form).
  */
 export function keepRawBodies(scope: FastifyInstance): void {
+  scope.addHook('onRequest', (request, _reply, done) => {
+    const type = request.headers['content-type'];
+    // The framework refuses a type that it cannot read before any parser is asked.
+    if (type !== undefined && !isReadable(type)) delete request.raw.headers['content-type'];
+    done();
+  });
   scope.removeAllContentTypeParsers();
   scope.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body, done) => {
-    const encoding = request.headers['content-encoding'];
-    if (encoding !== undefined && encoding !== 'identity') {
+    const encoding = request.headers['content-encoding']?.trim() ?? '';
+    if (encoding !== '' && encoding.toLowerCase() !== 'identity') {
       done(
         new ProblemError({
           status: 415,
@@ -21,6 +28,17 @@ export function keepRawBodies(scope: FastifyInstance): void {
       done(null, body);
     }
   });
+}
+
+/** For routes whose schemas are there for the reader: what is wrong with a body is said by whoever reads it. */
+export const documentedOnly = { validatorCompiler: () => (value: unknown) => ({ value }) };
+
+function isReadable(type: string): boolean {
+  try {
+    return new MIMEType(type).essence !== '';
+  } catch {
+    return false;
+  }
 }
 
 export function rawBody(request: FastifyRequest): Buffer {

@@ -2,12 +2,7 @@ import fastifyHelmet from '@fastify/helmet';
 import fastifySwagger from '@fastify/swagger';
 import fastifySwaggerUi from '@fastify/swagger-ui';
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
-import {
-  jsonSchemaTransform,
-  serializerCompiler,
-  validatorCompiler,
-  type ZodTypeProvider,
-} from 'fastify-type-provider-zod';
+import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { alertRoutes } from './alerts.ts';
 import { requireRight } from './auth.ts';
 import { refuseBroken } from './broken-requests.ts';
@@ -19,13 +14,15 @@ import { healthRoutes } from './health.ts';
 import { incidentRoutes } from './incidents.ts';
 import { KnownMethods } from './known-methods.ts';
 import { ledgerRoute } from './ledger.ts';
-import { methodNotAllowed, ProblemError, sendProblem, unavailable } from './problem.ts';
+import { openapiOptions } from './openapi.ts';
+import { badRequest, methodNotAllowed, ProblemError, sendProblem, unavailable } from './problem.ts';
 import { providerWebhookRoute } from './provider-webhook.ts';
 import { createCallerLimit, type RateLimit } from './rate-limit.ts';
 import type { ApiServices } from './services.ts';
 import { slackRoutes } from './slack.ts';
 import { sourceWebhooks } from './source-webhooks.ts';
 import { Strangers } from './strangers.ts';
+import { readUnreadBodies } from './unread-body.ts';
 import { bareHeaders, docsContentSecurityPolicy, helmetOptions } from './strict-headers.ts';
 
 /** Shown at the top of /docs. */
@@ -100,28 +97,14 @@ export async function buildServer(services: ApiServices, options: ServerOptions)
   methods.watch(app as unknown as FastifyInstance);
   measureRequests(app as unknown as FastifyInstance, services);
   refuseWhileStopping(app as unknown as FastifyInstance, services);
+  readUnreadBodies(app as unknown as FastifyInstance);
   await app.register(fastifyHelmet, helmetOptions(services.addresses.publicUrl.startsWith('https:')));
   app.addHook('onRequest', (request, reply, done) => {
     // The scripts and styles of the API's page are ours to be kept; everything else is of the moment.
     if (!request.url.startsWith('/docs/static/')) void reply.header('cache-control', 'no-store');
     done();
   });
-  await app.register(fastifySwagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: {
-        title: 'GoMon Alerting',
-        description: 'Alerts in, incidents and messages out. Errors are RFC 9457 problem documents.',
-        version: options.version,
-        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
-      },
-      // Relative to where the document was fetched: right behind every proxy and on every port.
-      servers: [{ url: '/' }],
-      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
-      security: [{ token: [] }],
-    },
-    transform: jsonSchemaTransform,
-  });
+  await app.register(fastifySwagger, openapiOptions(options.version));
   // Open to everybody, and therefore only at a stranger's pace.
   const holdOpenPages = (request: FastifyRequest, _reply: unknown, done: (error?: Error) => void): void =>
     done(strangers.hold(request) ?? undefined);
@@ -146,6 +129,11 @@ export async function buildServer(services: ApiServices, options: ServerOptions)
       const caller = await services.authenticate(request);
       if (caller !== null) holdCaller(request);
       requireRight(caller, right);
+    });
+    // The schemas of the queries do not see it: to them it is no name.
+    people.addHook('preValidation', (request, _reply, done) => {
+      const isOdd = Object.hasOwn(request.query as object, '__proto__');
+      done(isOdd ? badRequest('"__proto__" is not a filter.') : undefined);
     });
     await people.register(alertRoutes(services));
     await people.register(incidentRoutes(services));

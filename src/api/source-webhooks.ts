@@ -1,5 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
+import { fitSignal } from '../alerts/alert-size.ts';
+import { z } from 'zod';
 import { describeSignal } from '../alerts/describe.ts';
 import { storeRefusedDelivery } from '../alerts/delivery-store.ts';
 import type { IntakeEntry, IntakeRequest, IntakeResult } from '../alerts/intake.ts';
@@ -8,9 +10,10 @@ import type { SourceName } from '../alerts/alert.ts';
 import { newId } from '../lib/ids.ts';
 import { requireRight } from './auth.ts';
 import { DeliveryAnswer, SpooledAnswer } from './contract/alert.ts';
-import { Problem } from './contract/common.ts';
+import { ProblemAnswer } from './contract/common.ts';
+import { AlertmanagerWebhook, GrafanaWebhook, PostableAlerts } from './contract/source-bodies.ts';
 import { ProblemError } from './problem.ts';
-import { keepRawBodies, keptHeaders, rawBody } from './raw-body.ts';
+import { documentedOnly, keepRawBodies, keptHeaders, rawBody } from './raw-body.ts';
 import type { ApiServices } from './services.ts';
 import { type Stored, storeOrSpool } from './store-or-spool.ts';
 
@@ -24,41 +27,53 @@ export function sourceWebhooks(services: ApiServices): FastifyPluginCallbackZod 
   return (app, _options, done) => {
     keepRawBodies(app);
     const { grafana, alertmanager, alertmanagerApi } = services.sources;
-    const schema = (summary: string) => ({
+    const schema = <Body extends z.ZodType>(summary: string, body: Body) => ({
       tags: ['sources'],
       summary,
-      response: { 200: DeliveryAnswer, 202: SpooledAnswer, default: Problem },
+      body,
+      response: { 200: DeliveryAnswer, 202: SpooledAnswer, default: ProblemAnswer },
     });
-    const bodyLimit = services.limits.maxBodyBytes;
-    const config = { takesAlerts: true };
+    const ofAlertmanager = schema(
+      "Alertmanager's own API: Prometheus and Grafana can send here directly",
+      PostableAlerts,
+    );
+    const alertmanagerSchema = {
+      ...ofAlertmanager,
+      response: {
+        ...ofAlertmanager.response,
+        '4xx': z.string().describe('What is wrong, as Alertmanager says it.'),
+      },
+    };
+    const options = {
+      bodyLimit: services.limits.maxBodyBytes,
+      config: { takesAlerts: true },
+      ...documentedOnly,
+    };
     // Where a token is all there is, a stranger is turned away before the body is read.
     const onRequest = async (request: FastifyRequest): Promise<void> => {
       requireRight(await services.authenticate(request, 'basic'), 'send');
     };
     app.route({
+      ...options,
       method: ['POST', 'PUT'],
       url: '/api/v1/webhooks/grafana',
-      bodyLimit,
-      config,
-      schema: schema('Grafana webhook contact point (unified alerting and legacy)'),
+      schema: schema('Grafana webhook contact point (unified alerting and legacy)', GrafanaWebhook),
       handler: async (request, reply) => sendAnswer(await receive(services, grafana, request), reply),
     });
     app.route({
+      ...options,
       method: ['POST', 'PUT'],
       url: '/api/v1/webhooks/alertmanager',
-      bodyLimit,
-      config,
       onRequest,
-      schema: schema('Alertmanager webhook_config'),
+      schema: schema('Alertmanager webhook_config', AlertmanagerWebhook),
       handler: async (request, reply) => sendAnswer(await receive(services, alertmanager, request), reply),
     });
     app.post(
       '/api/v2/alerts',
       {
-        bodyLimit,
-        config,
+        ...options,
         onRequest,
-        schema: schema("Alertmanager's own API: Prometheus and Grafana can send here directly"),
+        schema: alertmanagerSchema,
       },
       async (request, reply) =>
         sendAnswer(await receive(services, alertmanagerApi, request), reply, answerLikeAlertmanager),
@@ -135,7 +150,10 @@ export function describeEntries(
     believedSeconds === null ? null : new Date(delivery.receivedAt.getTime() + believedSeconds * 1_000);
   return entries.map((entry): IntakeEntry => {
     if (!entry.ok) return entry;
-    const described = describeSignal(entry.signal, rules, source);
+    const fitted = fitSignal(entry.signal);
+    if (!fitted.ok) return fitted;
+    const described = describeSignal(fitted.signal, rules, source);
+    if (fitted.decision !== null) described.decisions.unshift(fitted.decision);
     if (described.unknownSeverity) services.metrics.unknownSeverity.inc({ source });
     described.decisions.unshift({
       stage: 'parse',
@@ -198,7 +216,6 @@ function answerLikeAlertmanager(result: IntakeResult, reply: FastifyReply): Deli
     {
       status: 400,
       detail: `${reasons} (the other ${stored} were stored as delivery ${answer.deliveryId})`,
-      errors: answer.rejected.map(({ index, reason }) => ({ path: `[${index}]`, message: reason })),
     },
     reply.getHeaders() as Record<string, string>,
   );

@@ -142,6 +142,8 @@ export type PodFilter = {
 };
 
 const eventsPerPod = 5;
+export const podOrder = 'pods name';
+export const eventOrder = 'events at desc';
 
 export function clusterPods(
   view: ClusterView,
@@ -184,8 +186,9 @@ export function clusterPods(
   return toPage(
     wanted,
     page.limit,
+    podOrder,
     ({ pod, key }) => podItem(view, pod, metrics.get(key), events, byEntity),
-    ({ key }) => ({ key, id: key }),
+    ({ key }) => ({ key, id: '' }),
   );
 }
 
@@ -311,6 +314,7 @@ export function clusterEvents(
   return toPage(
     start < 0 ? [] : items.slice(start, start + page.limit + 1),
     page.limit,
+    eventOrder,
     (item) => item,
     ({ at, id }) => ({ key: at.toISOString(), id }),
   );

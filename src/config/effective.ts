@@ -1,16 +1,16 @@
 import { stringify } from 'yaml';
 import type { Config } from './load.ts';
+import { withoutSecrets } from './masked.ts';
 import { maskDatabaseUrl, type SecretName, secretNames, secretPlaces, type Secrets } from './secrets.ts';
 import { publicUrlOf } from './settings.ts';
 
 /** The settings in force as YAML for people: defaults filled in, secrets as *** where they are set. */
 export function effectiveSettings(config: Config): string {
   const { settings, secrets, origin } = config;
-  const shown: Record<string, unknown> = structuredClone({
+  const shown = withoutSecrets({
     ...settings,
     server: { ...settings.server, publicUrl: publicUrlOf(settings.server) },
-    heartbeat: { ...settings.heartbeat, url: maskedUrl(settings.heartbeat.url) },
-  });
+  }) as Record<string, unknown>;
   for (const name of secretNames) {
     const steps = secretPlaces[name].path.split('.');
     const last = steps.pop() ?? '';
@@ -23,11 +23,6 @@ export function effectiveSettings(config: Config): string {
     `# environment: ${origin.variables.length === 0 ? 'nothing' : origin.variables.join(', ')}`,
   ];
   return `${from.join('\n')}\n${stringify(shown, { lineWidth: 0 })}`;
-}
-
-/** Such addresses carry their secret in the path. */
-function maskedUrl(url: string | null): string | null {
-  return url === null ? null : `${new URL(url).origin}/***`;
 }
 
 function masked(name: SecretName, secrets: Secrets): string | null {

@@ -8,7 +8,10 @@ import type { Problem } from './problem.ts';
 export type HealthCheckHeaders = Record<string, Record<string, string>>;
 
 /** Headers whose values let somebody in: never in the clear. */
-const secretHeader = /auth|cookie|token|secret|password|key|signature|credential/i;
+export function isSecretHeader(name: string): boolean {
+  return /auth|cookie|token|secret|password|key|signature|credential/i.test(name);
+}
+
 const longestValue = 8_192;
 
 /** Reads what `file:PATH` and `env:NAME` in headers of health checks lead to; a problem never repeats what was found. */
@@ -52,7 +55,7 @@ async function readValue(
   from: { env: Record<string, string | undefined>; folder: string },
 ): Promise<{ value: string } | { found: string }> {
   const isReference = /^(file|env):/.test(text);
-  if (!isReference && secretHeader.test(name)) return { found: '*** in the clear' };
+  if (!isReference && isSecretHeader(name)) return { found: '*** in the clear' };
   const read = isReference ? await follow(text, from) : { value: text };
   if ('value' in read && (read.value.length > longestValue || !/^[\t\x20-\x7e\x80-\xff]*$/.test(read.value)))
     return { found: '*** with characters that no header may have, or too long' };

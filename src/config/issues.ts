@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { nearest } from '../lib/nearest.ts';
+import { withoutSecrets } from './masked.ts';
 import { pathText, type Problem, shown } from './problem.ts';
 import { allowedText, type JsonSchema, schemaAt, settingsJsonSchema } from './settings-schema.ts';
 
@@ -28,7 +29,7 @@ export function toProblems(
         {
           path: variable === undefined ? pathText(path) : `${variable} (${pathText(path)})`,
           ...position,
-          found: shown(value),
+          found: shown(withoutSecrets(value, path)),
           allowed,
           remedy: remedyFor(path, value, schemaAt(schema, path), variable),
         },
@@ -40,7 +41,15 @@ function unknownKey(schema: JsonSchema, path: Place, where: string | undefined):
   const key = String(path.at(-1));
   const parent = schemaAt(schema, path.slice(0, -1));
   const variants = [parent, ...(parent?.anyOf ?? [])];
-  const known = [...new Set(variants.flatMap((variant) => Object.keys(variant?.properties ?? {})))];
+  // Names of its own, or of a map that takes only certain ones.
+  const known = [
+    ...new Set(
+      variants.flatMap((variant) => [
+        ...Object.keys(variant?.properties ?? {}),
+        ...(variant?.propertyNames?.enum ?? []).map(String),
+      ]),
+    ),
+  ];
   const meant = nearest(key, known);
   return {
     path: pathText(path),

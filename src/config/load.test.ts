@@ -329,3 +329,27 @@ describe('problems', () => {
     expect(problem?.found).toMatch(found);
   });
 });
+
+describe('a wrong setting', () => {
+  it.each([
+    ['heartbeat: { url: "hc-ping.example/abcsecret" }', '"***"'],
+    ['heartbeat: { url: "https://abcsecret:x@hc-ping.example/y" }', '"https://hc-ping.example/***"'],
+    ['heartbeat: { url: "htps://hc-ping.example/abcsecret" }', '"***"'],
+    ['heartbeat: https://hc-ping.example/abcsecret', '"https://hc-ping.example/***"'],
+    ['healthChecks: [{ name: a, type: http, url: "ftp://h/x?key=abcsecret" }]', '"ftp://h/x?***"'],
+    [
+      'healthChecks: { type: http, url: "http://h/x?key=abcsecret", headers: { Authorization: abcsecret } }',
+      '{"type":"http","url":"http://h/x?***","headers":{"Authorization":"***"}}',
+    ],
+  ])('is quoted without what may be a secret: %s', async (yaml, found) => {
+    const wrong = await problems(yaml);
+    expect(wrong.map((problem) => problem.found)).toEqual([found]);
+    expect(JSON.stringify(wrong)).not.toContain('abcsecret');
+  });
+
+  it('among names that are given is told them', async () => {
+    const [wrong] = await problems('kubernetes: { rules: { pod.crash-lop: { enabled: false } } }');
+    expect(wrong?.allowed).toContain('pod.oom-killed');
+    expect(wrong?.remedy).toBe('did you mean "pod.crash-loop"?');
+  });
+});

@@ -63,6 +63,35 @@ describe('the heartbeat', () => {
   });
 });
 
+describe('health checks', () => {
+  it('are shown without what may let somebody in', async () => {
+    const loaded = await loadConfig({ env: {}, cwd: '/nowhere' });
+    if (!loaded.ok) throw new Error(checkReport(loaded.problems));
+    const { config } = loaded;
+    config.settings.healthChecks = Settings.parse({
+      healthChecks: [
+        { name: 'a', type: 'http', url: 'http://h/x?token=abcsecret' },
+        {
+          name: 'b',
+          type: 'http',
+          url: 'http://h/y#abcsecret',
+          headers: { 'x-token': 'env:T', accept: '*/*' },
+        },
+        { name: 'c', type: 'http', url: 'http://h/z' },
+      ],
+    }).healthChecks;
+    const text = effectiveSettings(config);
+    expect(text).not.toContain('abcsecret');
+    expect(parse(text)).toMatchObject({
+      healthChecks: [
+        { url: 'http://h/x?***' },
+        { url: 'http://h/y?***', headers: { 'x-token': 'env:T', accept: '*/*' } },
+        { url: 'http://h/z' },
+      ],
+    });
+  });
+});
+
 describe('checkReport', () => {
   it('tells path, place, finding, what is allowed and the remedy', () => {
     const problem = {

@@ -31,6 +31,8 @@ export type CheckFilter = {
   namespace?: string[] | undefined;
 };
 
+export const checkOrder = 'health-checks name';
+
 /** By name. */
 export async function listChecks(
   db: Db,
@@ -54,6 +56,7 @@ export async function listChecks(
   return toPage(
     rows,
     page.limit,
+    checkOrder,
     (row): ListedCheck => {
       const definition = fromStorableJson(row.definition) as CheckDefinition;
       return {

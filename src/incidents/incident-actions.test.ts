@@ -25,5 +25,8 @@ describe('setting the status of an incident', () => {
   it('"assigned" needs somebody, and says how', () => {
     expect(forbiddenStatus({ status: 'open', assignedTo: null }, 'assigned')).toContain('assignedTo');
     expect(forbiddenStatus({ status: 'open', assignedTo: null }, 'resolved')).toBeNull();
+    // Where nobody can be assigned any more, it does not send people there.
+    for (const status of ['resolved', 'closed'] as const)
+      expect(forbiddenStatus({ status, assignedTo: null }, 'assigned')).toContain('does not open again');
   });
 });

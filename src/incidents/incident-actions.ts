@@ -71,11 +71,11 @@ export function forbiddenStatus(
   incident: Pick<Incident, 'status' | 'assignedTo'>,
   status: IncidentStatus,
 ): string | null {
-  if (status === 'assigned' && incident.assignedTo === null) {
-    return 'nobody is assigned yet: PUT …/assign with assignedTo makes it assigned';
-  }
   if (!isOpenIncident(incident.status) && isOpenIncident(status)) {
     return `the incident is ${incident.status} and does not open again; open a new one for the alert`;
+  }
+  if (status === 'assigned' && incident.assignedTo === null) {
+    return 'nobody is assigned yet: PUT …/assign with assignedTo makes it assigned';
   }
   if (incident.status === 'closed') return 'the incident is closed';
   return null;

@@ -16,6 +16,8 @@ export type IncidentFilter = {
   q?: string | undefined;
 };
 
+export const incidentOrder = 'incidents createdAt desc';
+
 /** Newest first. */
 export async function listIncidents(
   db: Db,
@@ -38,7 +40,10 @@ export async function listIncidents(
   const rows = await sql<Selectable<IncidentsTable> & { sort_key: string }>`
     SELECT *, created_at::text AS sort_key FROM incidents ${where}
     ORDER BY created_at DESC, id DESC LIMIT ${page.limit + 1}`.execute(db);
-  return toPage(rows.rows, page.limit, fromIncidentRow, (row) => ({ key: row.sort_key, id: row.id }));
+  return toPage(rows.rows, page.limit, incidentOrder, fromIncidentRow, (row) => ({
+    key: row.sort_key,
+    id: row.id,
+  }));
 }
 
 export async function findIncidents(db: Db | Tx, ids: string[]): Promise<Incident[]> {

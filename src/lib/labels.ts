@@ -52,6 +52,13 @@ export function label(labels: Record<string, string>, name: string): string | un
   return Object.hasOwn(labels, name) ? labels[name] : undefined;
 }
 
+/** The characters of all names and texts. */
+export function sizeOfTexts(labels: Record<string, string>): number {
+  let size = 0;
+  for (const name in labels) size += name.length + (labels[name]?.length ?? 0);
+  return size;
+}
+
 /** Where a map is larger than the limits, completing the path; null where it is not. */
 function findExcess(value: Record<string, unknown>): string | null {
   let count = 0;

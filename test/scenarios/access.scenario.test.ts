@@ -102,15 +102,38 @@ describe('roles', () => {
         continue;
       }
       expect(answer.status, role).toBe(403);
-      expect(answer.body.detail).toContain(role);
-      for (const one of may) expect(answer.body.detail).toContain(one);
+      for (const one of [role, ...may]) expect(answer.body.detail ?? answer.text).toContain(one);
     }
     const fill = await subjects();
     for (const authorization of ['', 'Bearer nonsense']) {
       const answer = await world.call(method, fill(path), body, { authorization });
       expect(answer.status).toBe(401);
       expect(answer.headers.get('www-authenticate')).toContain('Bearer');
-      expect(answer.headers.get('content-type')).toContain('application/problem+json');
+      expect(answer.headers.get('content-type')).toContain(
+        path.startsWith('/api/v2/') ? 'application/json' : 'application/problem+json',
+      );
+    }
+  });
+
+  it('decide who may speak for Opsgenie where it has no secret: not whoever may only send alerts', async () => {
+    const bare = await startWorld({
+      opsgenieStatusAsks: 0,
+      env: { OPSGENIE_WEBHOOK_SECRET: undefined },
+    });
+    try {
+      const body = {
+        action: 'AddNote',
+        alert: { alertId: 'x', alias: 'x', note: 'All fine.', username: 'ceo' },
+      };
+      for (const role of roles) {
+        const headers = await bare.tokenFor(role);
+        const answer = await bare.call('POST', '/api/v1/webhooks/opsgenie', body, headers);
+        expect(answer.status, role).toBe(act.includes(role) ? 200 : 403);
+      }
+      const nobody = await bare.call('POST', '/api/v1/webhooks/opsgenie', body, { authorization: '' });
+      expect(nobody.status).toBe(401);
+    } finally {
+      await bare.stop();
     }
   });
 
@@ -212,6 +235,117 @@ describe('what the service says of itself', () => {
         .reduce<unknown>((node, key) => (node as Record<string, unknown> | undefined)?.[key], document);
       expect(target, reference).toBeDefined();
     }
+  });
+
+  describe('in its document', () => {
+    type Parameter = {
+      name: string;
+      in: string;
+      required?: boolean;
+      schema: { type?: string; items?: { enum?: string[] } };
+    };
+    type Media = Record<string, { schema: object }>;
+    type Operation = {
+      parameters?: Parameter[];
+      requestBody?: { required: boolean; content: Media };
+      responses: Record<string, { description: string; content?: Media }>;
+    };
+    let operations: Map<string, Operation>;
+    beforeAll(async () => {
+      const { paths } = (await world.call('GET', '/api/v1/openapi.json')).body as {
+        paths: Record<string, Record<string, Operation>>;
+      };
+      operations = new Map(
+        Object.entries(paths).flatMap(([path, methods]) =>
+          Object.entries(methods).map(([method, operation]) => [
+            `${method.toUpperCase()} ${path}`,
+            operation,
+          ]),
+        ),
+      );
+    });
+    const operation = (route: string): Operation => {
+      const found = operations.get(route);
+      if (found === undefined) throw new Error(`${route} is not in the document`);
+      return found;
+    };
+    const parameter = (route: string, name: string) =>
+      operation(route).parameters?.find((one) => one.name === name);
+
+    it('every part has the form that OpenAPI 3.1 asks for', () => {
+      for (const [route, { parameters = [], requestBody, responses }] of operations) {
+        const named = [...route.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+        const inPath = parameters.filter((one) => one.in === 'path');
+        expect(
+          inPath.map((one) => [one.name, one.required]),
+          route,
+        ).toEqual(named.map((name) => [name, true]));
+        expect(new Set(parameters.map((one) => `${one.in} ${one.name}`)).size).toBe(parameters.length);
+        for (const one of parameters) {
+          expect(['path', 'query', 'header'], route).toContain(one.in);
+          expect(one.schema, `${route} ${one.name}`).toBeTypeOf('object');
+        }
+        const contents = [requestBody, ...Object.values(responses)].map((part) => part?.content ?? {});
+        for (const [type, { schema }] of contents.flatMap((content) => Object.entries(content))) {
+          expect(type, route).toMatch(/^\w+\/[\w.+-]+$/);
+          expect(schema, route).toBeTypeOf('object');
+          // Words of OpenAPI 3.0 and of old JSON Schema.
+          expect(JSON.stringify(schema), route).not.toMatch(/"(?:nullable|definitions|\$schema|id)":(?!\{)/);
+        }
+        for (const [status, response] of Object.entries(responses)) {
+          expect(status, route).toMatch(/^(?:[1-5]\d\d|[1-5]XX|default)$/);
+          expect(response.description, route).toEqual(expect.any(String));
+        }
+      }
+    });
+
+    it('errors have the type they are sent with', () => {
+      for (const [route, { responses }] of operations) {
+        if (!route.includes(' /api/')) continue;
+        expect(Object.keys(responses['default']?.content ?? {}), route).toEqual(['application/problem+json']);
+      }
+      const { responses } = operation('POST /api/v2/alerts');
+      expect(responses['4XX']?.content).toMatchObject({ 'application/json': { schema: { type: 'string' } } });
+    });
+
+    it('whatever is sent has a body, which may be left out only where it says nothing that is needed', () => {
+      const bodies = [...operations].filter(([route]) => /^(?:POST|PUT) /.test(route));
+      const optional = bodies.flatMap(([route, { requestBody }]) => {
+        expect(Object.keys(requestBody?.content ?? {}), route).toHaveLength(1);
+        return requestBody?.required === true ? [] : [route];
+      });
+      expect(optional).toEqual(['PUT /api/v1/alerts/{id}/acknowledge', 'PUT /api/v1/alerts/{id}/escalate']);
+      for (const name of ['interactions', 'commands'])
+        expect(operation(`POST /api/v1/slack/webhooks/${name}`).requestBody?.content).toHaveProperty([
+          'application/x-www-form-urlencoded',
+        ]);
+    });
+
+    it('parameters say what they take', () => {
+      expect(parameter('POST /api/v1/alerts', 'Idempotency-Key')).toMatchObject({
+        in: 'header',
+        required: false,
+      });
+      expect(parameter('GET /api/v1/alerts', 'label.NAME')).toMatchObject({
+        in: 'query',
+        style: 'form',
+        explode: true,
+        schema: { type: 'object' },
+      });
+      const enums = {
+        'GET /api/v1/alerts': ['status', 'severity', 'source', 'role'],
+        'GET /api/v1/incidents': ['status', 'severity'],
+        'GET /api/v1/health-checks': ['status', 'type'],
+        'GET /api/v1/cluster/pods': ['phase', 'severity'],
+        'GET /api/v1/cluster/events': ['type', 'severity'],
+      };
+      for (const [route, names] of Object.entries(enums))
+        for (const name of names) {
+          const found = parameter(route, name);
+          expect(found, `${route} ${name}`).toMatchObject({ style: 'form', explode: false });
+          expect(found?.schema.items?.enum?.length, name).toBeGreaterThan(1);
+        }
+    });
   });
 
   it('asks for a token only where one is needed', async () => {

@@ -249,7 +249,9 @@ describe('in the role of an Alertmanager', () => {
     const good = prometheusAlert({ alertname: 'GoodOne' }, { annotations: { summary: 'GoodOne fires' } });
     const answer = await prometheus([...bad, good]);
     expect(answer.status).toBe(400);
-    expect(answer.body.detail ?? answer.text).toMatch(/\[0\]/);
+    // As Alertmanager says it, whose clients read nothing but JSON: a text.
+    expect(answer.headers.get('content-type')).toMatch(/^application\/json/);
+    expect(answer.body).toMatch(/^alert 0: \[0\].*the other 1 were stored as delivery/);
     expect(await active('GoodOne')).toMatchObject([{ status: 'firing' }]);
     expect(await active('X')).toEqual([]);
     expect(calls('GoodOne fires')).toBe(1);
@@ -262,7 +264,18 @@ describe('in the role of an Alertmanager', () => {
     expect((await active('EmptyLabel'))[0].labels).not.toHaveProperty('team');
     expect((await prometheus([])).status).toBe(200);
     expect((await prometheus({ alerts: [] })).status).toBe(400);
-    expect((await world.call('POST', '/api/v2/alerts', [], { authorization: '' })).status).toBe(401);
+    const wrong: [status: number, answer: ReturnType<World['call']>][] = [
+      [401, world.call('POST', '/api/v2/alerts', [], { authorization: '' })],
+      [405, world.call('GET', '/api/v2/alerts')],
+      [404, world.call('GET', '/api/v2/status')],
+      [400, world.call('POST', '/api/v2/alerts', '{')],
+    ];
+    for (const [status, answer] of wrong) {
+      const { headers, body, ...said } = await answer;
+      expect(said.status).toBe(status);
+      expect(headers.get('content-type')).toMatch(/^application\/json/);
+      expect(body).toEqual(expect.stringMatching(/.{10,}/));
+    }
   });
 });
 

@@ -142,6 +142,9 @@ describe('health checks', () => {
       nextCursor: null,
     });
     expect(answer.text + world.log()).not.toContain('s3cret');
+    const first = await world.call('GET', '/api/v1/health-checks?limit=4');
+    const second = await world.call('GET', `/api/v1/health-checks?limit=4&cursor=${first.body.nextCursor}`);
+    expect(second.body).toMatchObject({ items: [{ name: 'shop' }], nextCursor: null });
     expect((await world.call('GET', '/api/v1/health-checks?status=broken')).status).toBe(400);
     expect(
       (await world.call('GET', '/api/v1/health-checks', undefined, { authorization: 'no' })).status,

@@ -392,6 +392,8 @@ describe('the list', () => {
       'cursor=abc',
       'label.=x',
       'colour=red',
+      '__proto__=x',
+      'constructor=x',
       'role=boss',
       'q=',
     ];
@@ -407,6 +409,35 @@ describe('the list', () => {
       `/api/v1/alerts?limit=2&cursor=${encodeURIComponent(page.nextCursor)}`,
     );
     expect(other.status).toBe(400);
+    const byTime = await list('label.set=list&limit=2');
+    for (const query of ['sort=updatedAt', 'order=asc', 'sort=updatedAt&order=asc'])
+      expect(
+        (await world.call('GET', `/api/v1/alerts?limit=2&${query}&cursor=${byTime.nextCursor}`)).status,
+        query,
+      ).toBe(400);
+  });
+
+  it('takes no cursor of anybody else for one of its own', async () => {
+    const id = '0199f3c2-7a31-7cc4-9f0e-2b1c6d1e8a55';
+    for (const [path, order] of [
+      ['/api/v1/alerts', 'alerts createdAt desc'],
+      ['/api/v1/incidents', 'incidents createdAt desc'],
+    ] as const) {
+      for (const time of [
+        '2026-02-30 00:00:00+00',
+        '2026-13-45 00:00:00+00',
+        '999999-01-01 00:00:00+00',
+        '0000-01-01 00:00:00+00',
+        '2026-01-01 00:00:00+99:99',
+      ]) {
+        const forged = Buffer.from(JSON.stringify([order, time, id])).toString('base64url');
+        const answer = await world.call('GET', `${path}?cursor=${forged}`);
+        expect(answer.status, `${path} ${time}`).toBe(400);
+        expect(answer.body.detail).toContain('cursor');
+      }
+      const right = Buffer.from(JSON.stringify([order, '2026-01-01 00:00:00+00', id])).toString('base64url');
+      expect((await world.call('GET', `${path}?cursor=${right}`)).status).toBe(200);
+    }
   });
 });
 

@@ -1,10 +1,12 @@
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
+import { text as textOf } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { alertmanagerAlert, alertmanagerWebhook } from '../fixtures/alertmanager.ts';
 import { grafanaAlert, grafanaWebhook } from '../fixtures/grafana.ts';
 import { connectTo, sendBytes } from '../support/raw-http.ts';
 import {
+  adminToken,
   type Answer,
   opsgenieWebhookSecret,
   slackSigningSecret,
@@ -30,8 +32,14 @@ function sorted(map: unknown): [name: string, value: unknown][] {
   return Object.entries(map as object).toSorted(([one], [other]) => (one < other ? -1 : 1));
 }
 
-function expectProblem(answer: Answer, status: number): void {
+function expectProblem(answer: Answer, status: number, path = ''): void {
   expect(answer.status, answer.text).toBe(status);
+  // A 4xx of Alertmanager's API is a text of JSON.
+  if (path.startsWith('/api/v2/') && status < 500) {
+    expect(answer.headers.get('content-type')).toContain('application/json');
+    expect(answer.body).toEqual(expect.any(String));
+    return;
+  }
   expect(answer.headers.get('content-type')).toContain('application/problem+json');
   expect(answer.body).toMatchObject({ status, title: expect.any(String), detail: expect.any(String) });
 }
@@ -178,7 +186,7 @@ describe('the door', () => {
       ['POST', `/api/v1/incidents/${id}/`, 'GET, HEAD'],
     ] as const) {
       const answer = await world.call(method, path);
-      expectProblem(answer, 405);
+      expectProblem(answer, 405, path);
       const allowed = (answer.headers.get('allow') ?? '').split(', ').toSorted();
       expect(allowed, path).toEqual(allow.split(', ').toSorted());
     }
@@ -319,8 +327,8 @@ describe('the door', () => {
     // What a source sends is kept for whoever asks why it was refused, as everything it sends.
     for (const path of ['/api/v2/alerts', '/api/v1/webhooks/grafana', '/api/v1/webhooks/alertmanager']) {
       const answer = await world.call('POST', path, deep, json);
-      expectProblem(answer, 400);
-      expect(answer.body.detail).toContain('nested deeper');
+      expectProblem(answer, 400, path);
+      expect(answer.text).toContain('nested deeper');
     }
   });
 
@@ -338,6 +346,34 @@ describe('the door', () => {
       expectProblem(answer, 413);
       expect(answer.body.detail).toContain('1048576');
     }
+  });
+
+  it('tells whoever sends too much so, also when it reads no answer before it has sent all', async () => {
+    const large = 'x'.repeat(25_000_000);
+    const head = [
+      'POST /api/v1/webhooks/alertmanager HTTP/1.1',
+      'Host: gomon',
+      `Authorization: Bearer ${adminToken}`,
+    ];
+    const chunk = `${(1_000_000).toString(16)}\r\n${'x'.repeat(1_000_000)}\r\n`;
+    for (const request of [
+      [...head, `Content-Length: ${large.length}`, '', large],
+      [...head, 'Transfer-Encoding: chunked', '', `${chunk.repeat(25)}0\r\n\r\n`],
+      // A stranger who hangs up after each request, as urllib does.
+      [...head.slice(0, 2), 'Connection: close', `Content-Length: ${large.length}`, '', large],
+    ]) {
+      const socket = await connectTo(world.url);
+      const broken: Error[] = [];
+      socket.on('error', (error) => broken.push(error)).pause();
+      await new Promise<void>((sent) => socket.write(request.join('\r\n'), () => sent()));
+      const heard = (await textOf(socket)).split('\r\n\r\n');
+      expect(broken).toEqual([]);
+      const status = request.includes(head[2] ?? '') ? 413 : 401;
+      expect(heard[0]).toMatch(new RegExp(`^HTTP/1\\.1 ${status} [^]*application/problem\\+json`));
+      expect(JSON.parse(heard[1] ?? '')).toMatchObject({ status });
+    }
+    for (let count = 0; count < 3; count += 1)
+      expectProblem(await world.call('POST', '/api/v1/alerts', large, json), 413);
   });
 
   it('refuses headers without end, and what is no HTTP', async () => {
@@ -380,5 +416,95 @@ describe('the door', () => {
         { timeout: 10_000 },
       )
       .toBe(200);
+  });
+});
+
+describe('what is large', () => {
+  let world: World;
+  beforeAll(async () => {
+    world = await startWorld({ opsgenieStatusAsks: 0 });
+  });
+  afterAll(() => world.stop());
+
+  it('keeps an alert that is too large with its annotations cut, and lists many of them', async () => {
+    const annotations = {
+      summary: 'All of it',
+      ...Object.fromEntries(Array.from({ length: 5 }, (_, n) => [`a${n}`, 'x'.repeat(65_000)])),
+    };
+    const count = 36;
+    for (let from = 0; from < count; from += 12) {
+      const alerts = Array.from({ length: 12 }, (_, n) => ({
+        ...alertmanagerAlert({
+          labels: { alertname: 'Large', severity: 'none', n: `${from + n}` },
+          annotations,
+        }),
+        fingerprint: `large-${from + n}`,
+      }));
+      const answer = await world.call('POST', '/api/v1/webhooks/alertmanager', alertmanagerWebhook(alerts));
+      expect(answer.body).toMatchObject({ created: 12, rejected: [] });
+    }
+    const seen: string[] = [];
+    for (let cursor: string | null = ''; cursor !== null;) {
+      const next: string = cursor === '' ? '' : `&cursor=${cursor}`;
+      const page = await world.call('GET', `/api/v1/alerts?label.alertname=Large&limit=200${next}`);
+      expect(page.status).toBe(200);
+      expect(page.text.length).toBeLessThan(10_000_000);
+      seen.push(...page.body.items.map((item: { id: string }) => item.id));
+      cursor = page.body.nextCursor;
+    }
+    expect(new Set(seen).size).toBe(count);
+    expect(seen).toHaveLength(count);
+    const alert = (await world.call('GET', `/api/v1/alerts/${seen[0]}`)).body;
+    expect(alert.title).toBe('All of it');
+    expect(alert.annotations.a4).toMatch(/^x{52000,53000}… \[cut: the alert is too large\]$/);
+    const [cut] = alert.decisions.filter((one: { outcome: string }) => one.outcome === 'cut');
+    expect(cut.reason).toContain('The delivery has all of them');
+    const whole = await world.call('GET', `/api/v1/deliveries/${cut.deliveryId}/body`);
+    expect(whole.text.length).toBeGreaterThan(12 * 5 * 65_000);
+  });
+
+  it('refuses one that is too large where its sender hears it, and takes the others', async () => {
+    const large = {
+      title: 'Too large',
+      annotations: Object.fromEntries(Array.from({ length: 17 }, (_, n) => [`a${n}`, 'x'.repeat(16_000)])),
+    };
+    const fits = {
+      title: 'Fits',
+      labels: Object.fromEntries(Array.from({ length: 60 }, (_, n) => [`l${n}`, 'y'.repeat(100)])),
+      annotations: Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`a${n}`, 'x'.repeat(10_000)])),
+    };
+    const answer = await world.call('POST', '/api/v1/alerts', [large, fits]);
+    expect(answer).toMatchObject({
+      status: 200,
+      body: {
+        results: [
+          { outcome: 'rejected', reason: expect.stringContaining('has 272041 characters') },
+          { outcome: 'created' },
+        ],
+      },
+    });
+    const kept = await world.call('GET', `/api/v1/alerts/${answer.body.results[1].id}`);
+    expect(kept.body).toMatchObject(fits);
+    expectProblem(await world.call('POST', '/api/v1/alerts', large), 400);
+  });
+
+  it('shows of an incident only as many large alerts as an answer can hold', async () => {
+    const fat = (n: number) => ({
+      title: `Fat ${n}`,
+      annotations: Object.fromEntries(Array.from({ length: 16 }, (_, at) => [`a${at}`, 'x'.repeat(16_000)])),
+    });
+    const alerts: string[] = [];
+    for (let from = 0; from < 40; from += 20) {
+      const some = Array.from({ length: 20 }, (_, n) => fat(from + n));
+      const { results } = (await world.call('POST', '/api/v1/alerts', some)).body;
+      alerts.push(...results.map((result: { id: string }) => result.id));
+    }
+    const incident = (await world.call('POST', '/api/v1/incidents', { alertId: alerts[0] })).body.id;
+    await world.rows('UPDATE alerts_active SET incident_id = $1 WHERE id = ANY($2)', [incident, alerts]);
+    const answer = await world.call('GET', `/api/v1/incidents/${incident}`);
+    expect(answer.status).toBe(200);
+    expect(answer.body.alerts.length).toBeGreaterThan(30);
+    expect(answer.body.alerts.length).toBeLessThan(36);
+    expect(answer.body.alerts[0].title).toBe('Fat 0');
   });
 });

@@ -81,6 +81,14 @@ describe('POST /api/v1/alerts', () => {
     expect(shown[0]?.text).toMatch(/resolved/i);
   });
 
+  it('answers an array of one as any array', async () => {
+    expect(await post([{ bad: 1 }])).toMatchObject({
+      status: 200,
+      body: { results: [{ outcome: 'rejected', reason: expect.stringContaining('title') }] },
+    });
+    expect(await post([])).toMatchObject({ status: 200, body: { results: [] } });
+  });
+
   it('is a 400 with the reason when the only alert is wrong', async () => {
     const wrong: [body: unknown, says: RegExp][] = [
       [{ titel: 'x' }, /title/],

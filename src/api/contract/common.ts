@@ -23,6 +23,12 @@ export const Problem = z.object({
 });
 export type Problem = z.infer<typeof Problem>;
 
+/** For the responses of a route: errors have a type of their own. */
+export const ProblemAnswer = {
+  description: 'What is wrong, as a problem document.',
+  content: { 'application/problem+json': { schema: Problem } },
+};
+
 /**
  * A map as we stored it, with names of the sender's choice: zod's records leave
  * out one called `__proto__`.
@@ -35,13 +41,18 @@ function mapOf<Value>(value: { type: 'string' | 'number' }): z.ZodType<Record<st
 export const TextMap = mapOf<string>({ type: 'string' });
 export const NumberMap = mapOf<number>({ type: 'number' });
 
+/** Of values in one filter. */
+const mostValues = 50;
+
 /** `?severity=P0,P1`: any of them. */
 export function anyOf<Item extends z.ZodType<string, string>>(item: Item) {
+  const { $schema: _schema, ...items } = z.toJSONSchema(item);
   return z
     .string()
     .transform((text): string[] => text.split(',').map((part) => part.trim()))
-    .pipe(z.array(item).min(1).max(50))
-    .optional();
+    .pipe(z.array(item).min(1).max(mostValues))
+    .optional()
+    .meta({ type: 'array', items, minItems: 1, maxItems: mostValues, description: 'A comma means any of.' });
 }
 
 export const PageQuery = z.object({

@@ -22,7 +22,12 @@ export const Incident = z.object({
 });
 export type Incident = z.infer<typeof Incident>;
 
-export const IncidentDetail = Incident.extend({ alerts: z.array(Alert), actions: z.array(ListedAction) });
+export const IncidentDetail = Incident.extend({
+  alerts: z
+    .array(Alert)
+    .describe('The oldest first: at most 1,000, fewer where they are large. `alertCount` counts all.'),
+  actions: z.array(ListedAction),
+});
 export type IncidentDetail = z.infer<typeof IncidentDetail>;
 
 export const IncidentQuery = PageQuery.extend({
