@@ -170,6 +170,17 @@ describe('what cannot be judged yet', () => {
     expect(await outcomes()).toEqual(['it is being opened', 'acknowledged']);
   });
 
+  it('is looked at as soon as it is known under which id the incident was opened', async () => {
+    await told({ kind: 'acknowledge' });
+    await told({ kind: 'acknowledge', subject: 'other', incidentId: null });
+    await database.takeJobs();
+    await hear();
+    expect(await comesBackAfter()).toBe(1_000);
+    await sync();
+    const jobs = (await database.takeJobs()).filter((job) => job.task === 'provider.events');
+    expect(jobs).toMatchObject([{ payload: { subject: 'ext-1' }, delayMs: 0 }]);
+  });
+
   it('is read later when the provider fails, and given up after a quarter of an hour; the note is kept at once', async () => {
     await opened();
     await told({ kind: 'note', note: 'on it' });

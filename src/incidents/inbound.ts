@@ -2,6 +2,7 @@ import type { Db } from '../db/pool.ts';
 import { enqueue } from '../jobs/enqueue.ts';
 import type { Clock } from '../lib/clock.ts';
 import { applyProviderState } from './apply-provider-state.ts';
+import { confirmOpening } from './confirm.ts';
 import { handleGone } from './gone.ts';
 import { finishEvents, providerEventsJob, type StoredEvent, waitingEvents } from './inbound-events.ts';
 import { lockWithAlerts } from './lock-with-alerts.ts';
@@ -9,7 +10,7 @@ import { pauseMs, pauseProvider, providerPausedUntil } from './provider-pause.ts
 import { takeOverNotes } from './provider-notes.ts';
 import type { IncidentProvider, ProviderFailure } from './provider.ts';
 import { changedJobs } from '../alerts/changed.ts';
-import { whoseEvents } from './whose-events.ts';
+import { type WhoseEvents, whoseEvents } from './whose-events.ts';
 
 /**
  * Works off what the provider told of one thing. A message is a hint: it says whose
@@ -46,16 +47,28 @@ export async function handleProviderEvents(
   if (whose.kind === 'later') return park(deps, subject, events, whose.why);
   const { incident } = whose;
   await takeOver(deps, incident.id, events);
-  const waitingMs = clock.now().getTime() - oldest(events).getTime();
-  if (incident.externalId === null && whose.opening && waitingMs < unknownIdForMs) {
+  const opening = incident.externalId === null && whose.opening;
+  let { externalId } = incident;
+  if (opening) {
     // The echo of the opening itself: what it says, our own request will say with more certainty.
-    if (events.every((event) => event.kind === 'create'))
+    if (whose.identifiedAs === null && events.every((event) => event.kind === 'create'))
       return done(deps, events, 'applied', 'it is being opened');
-    return park(deps, subject, events, 'it is still being opened');
+    const there = await idThere(deps, whose, subject, signal);
+    if (!there.ok) return later(deps, subject, events, there);
+    ({ externalId } = there);
+    const waitingMs = clock.now().getTime() - oldest(events).getTime();
+    if (externalId === null && waitingMs < unknownIdForMs)
+      return park(deps, subject, events, 'it is still being opened');
   }
   const readAt = clock.now();
-  const state = await provider.read({ incidentId: incident.id, externalId: incident.externalId }, signal);
+  const state = await provider.read({ incidentId: incident.id, externalId }, signal);
   if (!state.ok) return later(deps, subject, events, state);
+  // What became of our request is told late or never: that it is there is known all the same.
+  if (opening && state.found && state.externalId !== null) {
+    const { externalUrl } = state;
+    const found = { externalId: state.externalId, externalUrl };
+    await confirmOpening(db, provider, incident.id, found, clock.now());
+  }
   if (!state.found) {
     const outcome = await handleGone(db, incident.id, provider.name, clock.now());
     return done(deps, events, 'applied', `gone there: ${outcome}`);
@@ -68,6 +81,21 @@ export async function handleProviderEvents(
   if (applied.unsure.length > 0)
     return park(deps, subject, events, `older than our last word on ${applied.unsure.join(', ')}`);
   deps.observe(applied.here.length > 0 ? 'applied' : 'nothing-new', applied.here.join(', '));
+}
+
+/** Under which id the thing that an event told of stands for the incident; null while the provider does not say that it does. */
+async function idThere(
+  { provider }: InboundDependencies,
+  whose: Extract<WhoseEvents, { kind: 'ours' }>,
+  subject: string,
+  signal: AbortSignal,
+): Promise<{ ok: true; externalId: string | null } | ProviderFailure> {
+  if (whose.identifiedAs !== null) return { ok: true, externalId: whose.identifiedAs };
+  if (provider.identify === undefined) return { ok: true, externalId: null };
+  const answer = await provider.identify(subject, signal);
+  if (!answer.ok) return answer;
+  const isOurs = answer.found && answer.incidentId === whose.incident.id;
+  return { ok: true, externalId: isOurs ? answer.externalId : null };
 }
 
 /** Notes are in the message itself and nowhere else so handy: they wait for nothing. */

@@ -4,6 +4,7 @@ import { type DomainDatabase, openDomainDatabase } from '../../test/support/doma
 import { FakeProvider, refusal } from '../../test/support/fake-provider.ts';
 import { actionsOf } from '../alerts/alert-queries.ts';
 import type { Severity } from '../alerts/alert.ts';
+import { newId } from '../lib/ids.ts';
 import { priorities } from '../jobs/catalog.ts';
 import { assignIncident, noteOnIncident, setIncidentStatus } from './incident-actions.ts';
 import { openForAlert } from './open.ts';
@@ -205,6 +206,40 @@ describe('an outcome nobody knows', () => {
     expect(kinds()).toEqual(['open']);
     expect(provider.reads).toBe(7);
     expect(await last()).toMatchObject({ state: 'confirmed' });
+  });
+
+  it('of an opening whose mark leads nowhere any more is found by what the provider told of it', async () => {
+    const one = await newIncident();
+    provider.submits = ['lost'];
+    // By mark nothing; by the id that was told, closed.
+    provider.hiddenLooks = 1;
+    provider.shows = { status: 'closed' };
+    const asked: string[] = [];
+    provider.identify = (externalId) => {
+      asked.push(externalId);
+      return Promise.resolve({
+        ok: true,
+        found: true,
+        incidentId: externalId === 'ext-1' ? one : null,
+        externalId,
+      });
+    };
+    for (const [at_, subject, incidentId] of [
+      [11, 'ext-1', one],
+      [12, 'copy', one],
+      [13, 'stranger', newId()],
+    ] as const) {
+      await database.rows(
+        `INSERT INTO inbound_events (id, kind, dedup_key, payload, received_at, processed_at, subject)
+         VALUES (gen_random_uuid(), 'fake.webhook', $1, $2, $3, $3, $1)`,
+        [subject, { incidentId }, at(at_)],
+      );
+    }
+    await sync(one);
+    expect(asked).toEqual(['copy', 'ext-1']);
+    expect(kinds()).toEqual(['open']);
+    expect(await last()).toMatchObject({ state: 'confirmed' });
+    expect(await database.row('SELECT external_id FROM incidents')).toEqual({ external_id: 'ext-1' });
   });
 
   it('of an opening that surely is not there after that is opened again, once', async () => {

@@ -339,6 +339,66 @@ describe('whose it is', () => {
     expect(world.opsgenie.alerts().filter((one) => one.message.includes('Too early'))).toHaveLength(1);
   });
 
+  /** Fires an alert, and answers what was opened for it there, whatever became of the answer. */
+  async function openThere(title: string) {
+    const answer = await world.call('POST', '/api/v1/alerts', { title, severity: 'P1', dedupKey: title });
+    const alert = await world.opsgenie.waitFor((sandbox) =>
+      sandbox.alerts().find((one) => one.message.includes(title)),
+    );
+    const incident = async (): Promise<Incident> => {
+      const { incidentId } = (await world.call('GET', `/api/v1/alerts/${answer.body.results[0].id}`)).body;
+      return incidentOf(incidentId);
+    };
+    return { alert, incident };
+  }
+  const opened = (title: string) =>
+    world.opsgenie.alerts().filter((one) => one.message.includes(title)).length;
+
+  it('a close there before the lost answer to the opening was looked for: closed here, and nobody is paged again', async () => {
+    world.opsgenie.fault({ method: 'POST', path: '/v2/alerts', effect: 'reset', applied: true });
+    const { alert, incident } = await openThere('Closed at once');
+    world.opsgenie.person.close(alert.id, 'ada@example.com');
+    await settle();
+    const after = await incident();
+    expect(after).toMatchObject({
+      status: 'resolved',
+      externalId: alert.id,
+      alerts: [{ status: 'resolved' }],
+    });
+    expect(rowsOf(after, 'incident_status')).toMatchObject([{ userId: 'opsgenie:ada@example.com' }]);
+    expect(opened('Closed at once')).toBe(1);
+  });
+
+  it('where the request status stays silent the webhook of the opening is enough', async () => {
+    const status = { method: 'GET', path: '/v2/alerts/requests/', effect: 'status', status: 404 } as const;
+    world.opsgenie.fault({ ...status, times: 10_000 });
+    const { alert, incident } = await openThere('Status unknown');
+    await expect.poll(async () => (await incident()).externalId, { timeout: 4_000 }).toBe(alert.id);
+    world.opsgenie.person.acknowledge(alert.id, 'ada@example.com');
+    await settle();
+    expect(await incident()).toMatchObject({
+      assignedTo: 'ada@example.com',
+      alerts: [{ status: 'acknowledged' }],
+    });
+    world.opsgenie.clearFaults();
+    expect(opened('Status unknown')).toBe(1);
+  });
+
+  it('where the request status stays silent an acknowledgement there is shown at once', async () => {
+    const status = { method: 'GET', path: '/v2/alerts/requests/', effect: 'status', status: 404 } as const;
+    world.opsgenie.fault({ ...status, times: 10_000 });
+    const { alert, incident } = await openThere('Acked at once');
+    world.opsgenie.person.acknowledge(alert.id, 'ada@example.com');
+    await expect
+      .poll(async () => (await incident()).alerts[0]?.status, { timeout: 1_200 })
+      .toBe('acknowledged');
+    world.opsgenie.clearFaults();
+    await settle();
+    const after = await incident();
+    expect(after).toMatchObject({ externalId: alert.id, assignedTo: 'ada@example.com' });
+    expect(rowsOf(after, 'sync').filter((row) => 'opened' in row.details)).toHaveLength(1);
+  });
+
   it('what cannot be read at once is read later', async () => {
     const incident = await fire('Read later');
     world.opsgenie.fault({ method: 'GET', path: `/v2/alerts/${incident.externalId}`, effect: 'html' });
