@@ -12,12 +12,13 @@ import { findOpened } from './find-opened.ts';
 import { heldAlready } from './held-already.ts';
 import { unsettledStates } from './incident-commands.ts';
 import { type CommandPayload, syncJob } from './incident-store.ts';
+import { nextOf } from './next-command.ts';
 import { pauseMs, pauseProvider, providerLane } from './provider-pause.ts';
 import type { IncidentProvider, ProviderCommand, ProviderFailure, SubmitResult } from './provider.ts';
 
 /**
- * Works off what is to be said to the provider about one incident, in order, one
- * process at a time. A command goes pending → accepted (the vendor queued it) →
+ * Works off what is to be said to the provider about one incident, in order (what
+ * overtakes what: `next-command.ts`), one process at a time. A command goes pending → accepted (the vendor queued it) →
  * confirmed or failed; after an outcome we do not know it is `unknown` until the
  * vendor's state tells. Nothing is ever called inside a transaction, and whatever
  * is called may be called twice: opening carries our id as the vendor's key.
@@ -134,7 +135,11 @@ async function workOff(
   const until = deps.clock.now().getTime() + pollWithinRunMs;
   for (;;) {
     signal.throwIfAborted();
-    const command = await nextCommand(deps, incidentId);
+    const { next: command, moot } = nextOf(await waitingCommands(deps, incidentId), deps.clock.now());
+    if (moot.length > 0) {
+      for (const one of moot) await giveUp(deps, one, 'the incident is being closed');
+      continue;
+    }
     if (command === null) return null;
     const stranger = foreignTo(deps.provider, command);
     if (stranger !== null) {
@@ -166,8 +171,16 @@ function foreignTo(provider: IncidentProvider, command: Command): string | null 
   return `the incident was opened in mode "${externalKind}", and the mode in use is "${provider.externalKind}"`;
 }
 
-async function nextCommand({ db, provider }: SyncDependencies, incidentId: string): Promise<Command | null> {
-  const row = await db
+/** It was refused so far, and is not worth another try. */
+async function giveUp(deps: SyncDependencies, command: Command, why: string): Promise<void> {
+  await change(deps.db, command, { state: 'superseded', last_error: why }, deps.clock.now());
+}
+
+/** In the order they were wished for. More than these wait only where nothing gets through anyway. */
+const queueLength = 100;
+
+async function waitingCommands({ db, provider }: SyncDependencies, incidentId: string): Promise<Command[]> {
+  const rows = await db
     .selectFrom('incident_commands as c')
     .innerJoin('incidents as i', 'i.id', 'c.incident_id')
     .leftJoin('send_budgets as b', (join) => join.on('b.lane', '=', providerLane(provider.connectionId)))
@@ -192,10 +205,9 @@ async function nextCommand({ db, provider }: SyncDependencies, incidentId: strin
     .where('c.state', 'in', unsettledStates)
     .orderBy('c.created_at')
     .orderBy('c.id')
-    .limit(1)
-    .executeTakeFirst();
-  if (row === undefined) return null;
-  return {
+    .limit(queueLength)
+    .execute();
+  return rows.map((row) => ({
     id: row.id,
     incidentId: row.incident_id,
     payload: fromStorableJson(row.payload) as CommandPayload,
@@ -211,7 +223,7 @@ async function nextCommand({ db, provider }: SyncDependencies, incidentId: strin
     connectionId: row.connection_id,
     externalKind: row.external_kind,
     pausedUntil: row.paused_until,
-  };
+  }));
 }
 
 function toProviderCommand(command: Command): ProviderCommand {
