@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { at, describedSignal } from '../../test/support/alerts.ts';
 import { type DomainDatabase, openDomainDatabase } from '../../test/support/domain-database.ts';
 import { FakeProvider, refusal } from '../../test/support/fake-provider.ts';
@@ -180,6 +180,22 @@ describe('an outcome nobody knows', () => {
     await sync(one);
     expect(kinds()).toEqual(['add-note']);
     expect(await last()).toMatchObject({ state: 'confirmed' });
+  });
+
+  it('of a note of a process that was killed while it said it is looked for by the next', async () => {
+    const one = await openedIncident();
+    await noteOnIncident(database.db, one, 'hello', person, at(21));
+    provider.submits = ['hang'];
+    const killed = sync(one);
+    await vi.waitFor(() => expect(kinds()).toEqual(['add-note']), { interval: 5 });
+    // It arrived there; whoever said it is no more.
+    provider.notes = ['hello'];
+    await database.rows('UPDATE incidents SET sync_claimed_at = NULL');
+    await sync(one);
+    expect(kinds()).toEqual(['add-note']);
+    expect(await last()).toMatchObject({ state: 'confirmed' });
+    provider.release();
+    await killed;
   });
 
   it('of a note that is not there is looked for more than once before it is said again', async () => {

@@ -240,15 +240,20 @@ async function step(deps: SyncDependencies, command: Command, signal: AbortSigna
   if (command.state === 'accepted' && command.requestId !== null)
     return poll(deps, command, command.requestId, signal);
   if (command.state === 'unknown' && (await settled(deps, command, signal))) return;
-  if (command.payload.kind === 'open' && !(await assumeUnknown(deps, command))) return;
+  if (doubles(command) && !(await assumeUnknown(deps, command))) return;
   const result = await deps.provider.submit(toProviderCommand(command), signal);
   await afterSubmit(deps, command, result);
 }
 
-/** Until the answer is written down the outcome is not known: whoever takes over after a crash looks before opening again. False when it is over meanwhile. */
+/** Said twice, these are there twice; the rest only sets again what is set. */
+function doubles({ payload }: Command): boolean {
+  return payload.kind === 'open' || payload.kind === 'add-note';
+}
+
+/** Until the answer is written down the outcome is not known: whoever takes over after a crash looks before saying it again. False when it is over meanwhile. */
 async function assumeUnknown(deps: SyncDependencies, command: Command): Promise<boolean> {
   const now = deps.clock.now();
-  return change(deps.db, command, { state: 'unknown', submitted_at: now }, now);
+  return change(deps.db, command, { state: 'unknown', polls: 0, submitted_at: now }, now);
 }
 
 /**
