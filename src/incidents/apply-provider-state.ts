@@ -65,6 +65,7 @@ export async function applyProviderState(db: Db, read: ReadState, now: Date): Pr
     const done = await finish(work, merged.unsure, outcome);
     await escalate(work, done);
     await keepConfirmed(tx, incident.id, merged.confirmed);
+    await keepLink(work);
     const there = read.repair
       ? merged.there.filter((command) => !wasRefused(command, outbox.refused, now))
       : [];
@@ -111,6 +112,19 @@ async function keepConfirmed(tx: Tx, incidentId: string, confirmed: ConfirmedSta
     .set({ confirmed_state: writeConfirmedState(confirmed) })
     .where('id', '=', incidentId)
     .execute();
+}
+
+/** Where it is to be seen there: an account's address may change, and may have been unknown. */
+async function keepLink(work: Work): Promise<void> {
+  const { externalId, externalUrl } = work.read.state;
+  if (externalUrl === null || externalUrl === work.incident.externalUrl) return;
+  if (externalId !== work.incident.externalId) return;
+  await work.tx
+    .updateTable('incidents')
+    .set({ external_url: externalUrl })
+    .where('id', '=', work.incident.id)
+    .execute();
+  work.changed = true;
 }
 
 function ourState(incident: Incident): OurState {

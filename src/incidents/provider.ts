@@ -44,7 +44,7 @@ export type Identified = {
   externalId: string | null;
 };
 
-export type OpenThere = { incidentId: string; externalId: string };
+export type OpenThere = { incidentId: string; externalId: string; externalUrl: string | null };
 
 export type IncidentRef = { incidentId: string; externalId: string | null };
 

@@ -1,11 +1,16 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { sql } from 'kysely';
-import { audit } from '../alerts/alert-store.ts';
-import type { Db } from '../db/pool.ts';
+import { changedJobs } from '../alerts/changed.ts';
+import type { Db, Tx } from '../db/pool.ts';
+import { fromStorableJson } from '../db/text.ts';
+import { enqueue } from '../jobs/enqueue.ts';
 import type { Clock } from '../lib/clock.ts';
 import { applyProviderState } from './apply-provider-state.ts';
+import { auditSync } from './confirm.ts';
+import { opened, writeConfirmedState } from './confirmed-state.ts';
 import { handleGone } from './gone.ts';
-import { enqueueCommands, lockIncidents } from './incident-store.ts';
+import { membersOf } from './incident-queries.ts';
+import { type CommandPayload, enqueueCommands, lockIncidents } from './incident-store.ts';
 import { pauseMs, pauseProvider, providerPausedUntil } from './provider-pause.ts';
 import type { IncidentProvider, OpenThere, ProviderFailure } from './provider.ts';
 import { wakeSync } from './resume.ts';
@@ -134,61 +139,90 @@ async function closeTwins(deps: ReconcileDependencies, signal: AbortSignal): Pro
   if (listed === undefined) return;
   if (!listed.ok) return deps.observe('failed', `${listed.reason} ${listed.code}`);
   const byIncident = Map.groupBy(listed.items, (item) => item.incidentId);
-  for (const [incidentId, items] of byIncident) {
-    const externalIds = [...new Set(items.map((item: OpenThere) => item.externalId))];
-    const [kept, ...twins] = externalIds;
-    if (kept !== undefined && twins.length > 0) await keepOne(deps, incidentId, kept, twins);
+  for (const items of byIncident.values()) {
+    const [kept] = items;
+    const twins = [...new Set(items.map((item) => item.externalId))].filter((id) => id !== kept?.externalId);
+    if (kept !== undefined && twins.length > 0) await keepOne(deps, kept, twins, signal);
   }
 }
 
 async function keepOne(
-  { db, provider, clock, observe }: ReconcileDependencies,
-  incidentId: string,
-  kept: string,
+  deps: ReconcileDependencies,
+  { incidentId, externalId: kept, externalUrl }: OpenThere,
   twins: string[],
+  signal: AbortSignal,
 ): Promise<void> {
+  const { db, provider, clock, observe } = deps;
   const now = clock.now();
-  const closed = await db.transaction().execute(async (tx) => {
+  const done = await db.transaction().execute(async (tx) => {
     const [incident] = await lockIncidents(tx, [incidentId]);
-    if (incident === undefined || incident.connectionId !== provider.connectionId) return 0;
+    if (incident === undefined || incident.connectionId !== provider.connectionId) return null;
     // While it is still being opened nobody knows yet which of them is meant.
-    if (incident.externalId === null) return 0;
+    if (incident.externalId === null) return null;
     const said = await sql<{ twin: string }>`
       SELECT payload->>'twin' AS twin FROM incident_commands WHERE incident_id = ${incidentId} AND kind = 'close' AND payload ? 'twin'`.execute(
       tx,
     );
     const known = new Set(said.rows.map((row) => row.twin));
     const surplus = twins.filter((twin) => !known.has(twin));
-    if (surplus.length === 0) return 0;
-    if (incident.externalId !== kept) {
-      await tx
-        .updateTable('incidents')
-        .set({ external_id: kept, external_url: null, updated_at: now })
-        .where('id', '=', incidentId)
-        .execute();
-    }
-    await audit(tx, [
-      {
-        alertId: null,
-        incidentId,
-        action: 'sync',
-        userId: 'system',
-        door: 'system',
-        details: {
-          provider: provider.name,
-          repaired: { kept, closed: surplus },
-          reason: 'it was opened more than once; the oldest is kept',
-        },
-        at: now,
-      },
-    ]);
+    if (surplus.length === 0) return null;
+    const moves = incident.externalId !== kept;
+    if (moves) await moveTo(tx, incidentId, { kept, externalUrl }, now);
+    const repaired = { kept, closed: surplus };
+    const reason = 'it was opened more than once; the oldest is kept';
+    await auditSync(tx, provider.name, incidentId, { repaired, reason }, now);
     const note = `Opened twice for the same incident; ${kept} is the one that goes on.`;
     await enqueueCommands(
       tx,
       surplus.map((twin) => ({ incident, command: { kind: 'close', note, twin }, by: 'system' })),
       now,
     );
-    return surplus.length;
+    return { incident, surplus, moves };
   });
-  if (closed > 0) observe('repaired', `${closed} closed that were opened twice`);
+  if (done === null) return;
+  observe('repaired', `${done.surplus.length} closed that were opened twice`);
+  // What was said to the other is said to this one.
+  if (done.moves)
+    await compareOne(deps, { id: incidentId, externalId: kept, createdAt: done.incident.createdAt }, signal);
+}
+
+/**
+ * From now on another thing stands for the incident there. To that nothing was said
+ * since it was opened: what we know of the former would make our own words look as
+ * if somebody there had taken them back.
+ */
+async function moveTo(
+  tx: Tx,
+  incidentId: string,
+  to: { kept: string; externalUrl: string | null },
+  now: Date,
+): Promise<void> {
+  const opening = await tx
+    .selectFrom('incident_commands')
+    .select('payload')
+    .where('incident_id', '=', incidentId)
+    .where('kind', '=', 'open')
+    .orderBy('created_at', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  const payload = opening === undefined ? null : (fromStorableJson(opening.payload) as CommandPayload);
+  const severity = payload?.kind === 'open' ? payload.incident.severity : null;
+  await tx
+    .updateTable('incidents')
+    .set({
+      external_id: to.kept,
+      external_url: to.externalUrl,
+      confirmed_state: writeConfirmedState(opened(severity)),
+      updated_at: now,
+    })
+    .where('id', '=', incidentId)
+    .execute();
+  // What is on its way to the former is said again.
+  await sql`
+    UPDATE incident_commands SET state = 'pending', request_id = NULL, updated_at = ${now}
+    WHERE incident_id = ${incidentId} AND state IN ('accepted', 'unknown') AND kind <> 'open' AND NOT payload ? 'twin'`.execute(
+    tx,
+  );
+  const members = await membersOf(tx, [incidentId]);
+  await enqueue(tx, changedJobs(members.filter((member) => member.archivedAt === null)));
 }

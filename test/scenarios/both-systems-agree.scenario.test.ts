@@ -7,6 +7,7 @@ type Incident = {
   severity: string;
   assignedTo: string | null;
   externalId: string;
+  externalUrl: string | null;
   actions: { action: string; userId: string; source: string; details: Record<string, unknown> }[];
   alerts: { id: string; status: string; severity: string }[];
 };
@@ -116,6 +117,16 @@ describe('without any webhook, the comparison', () => {
     await settle();
     expect(there(incident)?.status).toBe('closed');
     expect(repairs(await incidentOf(incident.id))).toEqual([{ here: [], there: ['close'] }]);
+  });
+
+  it('brings back a link that is missing or leads elsewhere', async () => {
+    const incident = await fire('Without a link');
+    for (const url of [null, 'https://old.app.opsgenie.com/alert/detail/1/details']) {
+      await world.rows('UPDATE incidents SET external_url = $2 WHERE id = $1', [incident.id, url]);
+      await compare();
+      expect((await incidentOf(incident.id)).externalUrl).toBe(incident.externalUrl);
+    }
+    expect(repairs(await incidentOf(incident.id))).toEqual([]);
   });
 
   it('does not read what was just opened, and reads each incident once in its time', async () => {
@@ -256,6 +267,48 @@ describe('in the Incident API', () => {
     const said = writes().length;
     await compare();
     expect(writes()).toHaveLength(said);
+  });
+
+  it('of two with one mark the one that people work on here is the younger: the older takes over all of it', async () => {
+    const incident = await fire('Younger one');
+    const [younger] = thereIs('Younger one');
+    const alertId = incident.alerts[0]?.id ?? '';
+    await world.call('PUT', `/api/v1/alerts/${alertId}/acknowledge`);
+    await world.call('PUT', `/api/v1/incidents/${incident.id}/assign`, { assignedTo: 'bob@example.com' });
+    await world.call('PUT', `/api/v1/alerts/${alertId}/escalate`, { severity: 'P0' });
+    await world.call('PUT', `/api/v1/alerts/${alertId}/acknowledge`);
+    await settle();
+    expect(await incidentOf(incident.id)).toMatchObject({ assignedTo: 'bob@example.com', severity: 'P0' });
+    const { tags, details, responders } = younger ?? {};
+    const created = await fetch(`${world.opsgenie.url}/v1/incidents/create`, {
+      method: 'POST',
+      headers: { authorization: `GenieKey ${world.opsgenie.apiKey}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ message: 'Younger one', tags, details, responders, priority: 'P2' }),
+    });
+    expect(created.status).toBe(202);
+    const older = thereIs('Younger one').find((one) => one.id !== younger?.id);
+    if (older !== undefined) older.createdAtMs = (younger?.createdAtMs ?? 0) - 1_000;
+    world.opsgenie.indexNow();
+    const rows = (await incidentOf(incident.id)).actions.length;
+    await compare();
+    const after = await incidentOf(incident.id);
+    expect(after).toMatchObject({
+      externalId: older?.id,
+      externalUrl: `${world.opsgenie.url}/incident/detail/${older?.id}`,
+      status: 'assigned',
+      assignedTo: 'bob@example.com',
+      severity: 'P0',
+      alerts: [{ status: 'acknowledged' }],
+    });
+    expect(thereIs('Younger one').map((one) => [one.id, one.status, one.priority])).toEqual([
+      [younger?.id, 'resolved', 'P1'],
+      [older?.id, 'open', 'P1'],
+    ]);
+    expect(ownerAlert(after)).toMatchObject({ acknowledged: true, owner: 'bob@example.com' });
+    // Nobody there did anything.
+    expect(after.actions.slice(rows).map((entry) => [entry.action, entry.userId])).toEqual(
+      Array.from({ length: 3 }, () => ['sync', 'system']),
+    );
   });
 
   it('is not opened again while a search may not find it yet', async () => {

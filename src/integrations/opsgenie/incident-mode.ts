@@ -183,7 +183,8 @@ export function incidentMode(context: OpsgenieContext): OpsgenieMode {
       if (typeof id !== 'string') return id;
       return findNote(client, `${incidentPath(id)}/notes`, incidentNote(note), signal);
     },
-    listOpen: (signal) => listMarked(client, signal),
+    listOpen: (signal) =>
+      listMarked(client, (incident) => incidentState(incident, context).externalUrl, signal),
   };
 }
 
