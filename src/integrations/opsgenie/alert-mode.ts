@@ -41,7 +41,7 @@ export function alertMode(context: OpsgenieContext): OpsgenieMode {
     signal: AbortSignal,
   ): Promise<RequestStatus | ProviderFailure> {
     const path = `/v2/alerts/requests/${encodeURIComponent(requestId)}`;
-    const outcome = readRequestOutcome(await client.call('GET', path, undefined, signal));
+    const outcome = readRequestOutcome(await client.call('GET', path, undefined, signal), client.mask);
     if (!outcome.ok || outcome.state === 'pending') return outcome;
     if (outcome.state === 'failed') {
       const state = await read(command.ref, signal);

@@ -84,7 +84,7 @@ export function incidentMode(context: OpsgenieContext): OpsgenieMode {
   ): Promise<RequestStatus | ProviderFailure> {
     const viaAlert = command.kind === 'acknowledge' || command.kind === 'assign';
     const path = `${viaAlert ? '/v2/alerts' : '/v1/incidents'}/requests/${encodeURIComponent(requestId)}`;
-    const outcome = readRequestOutcome(await client.call('GET', path, undefined, signal));
+    const outcome = readRequestOutcome(await client.call('GET', path, undefined, signal), client.mask);
     if (!outcome.ok || outcome.state === 'pending') return outcome;
     if (outcome.state === 'failed') {
       const state = await read(command.ref, signal);
