@@ -10,7 +10,7 @@ import {
   setIncidentStatus,
 } from '../incidents/incident-actions.ts';
 import type { Incident as DomainIncident } from '../incidents/incident.ts';
-import { findIncidents, listIncidents } from '../incidents/incident-queries.ts';
+import { findIncidents, listIncidents, withAlertCounts } from '../incidents/incident-queries.ts';
 import { openForAlert } from '../incidents/open.ts';
 import { readCursor } from './alerts.ts';
 import { requireRight } from './auth.ts';
@@ -76,9 +76,10 @@ export function incidentRoutes(services: ApiServices): FastifyPluginCallbackZod 
         requireRight(await services.authenticate(request), 'read');
         const { limit, cursor, ...filter } = request.query;
         const page = await listIncidents(services.db, filter, { limit, after: readCursor(cursor) });
+        const items = await withAlertCounts(services.db, page.items);
         return {
           ...page,
-          items: page.items.map((incident) => presentIncident(incident, services.addresses)),
+          items: items.map((incident) => presentIncident(incident, services.addresses)),
         };
       },
     );
@@ -166,7 +167,7 @@ async function actorOf(services: ApiServices, request: FastifyRequest): Promise<
 }
 
 async function findOne(services: ApiServices, id: string): Promise<DomainIncident> {
-  const [incident] = await findIncidents(services.db, [id]);
+  const [incident] = await withAlertCounts(services.db, await findIncidents(services.db, [id]));
   if (incident === undefined) throw notFound('incident', id);
   return incident;
 }
