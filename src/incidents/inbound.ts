@@ -5,11 +5,9 @@ import { applyProviderState } from './apply-provider-state.ts';
 import { confirmOpening } from './confirm.ts';
 import { handleGone } from './gone.ts';
 import { finishEvents, providerEventsJob, type StoredEvent, waitingEvents } from './inbound-events.ts';
-import { lockWithAlerts } from './lock-with-alerts.ts';
 import { pauseMs, pauseProvider, providerPausedUntil } from './provider-pause.ts';
 import { takeOverNotes } from './provider-notes.ts';
 import type { IncidentProvider, ProviderFailure } from './provider.ts';
-import { changedJobs } from '../alerts/changed.ts';
 import { type WhoseEvents, whoseEvents } from './whose-events.ts';
 
 /**
@@ -46,7 +44,8 @@ export async function handleProviderEvents(
   if (whose.kind === 'failed') return later(deps, subject, events, whose.failure);
   if (whose.kind === 'later') return park(deps, subject, events, whose.why);
   const { incident } = whose;
-  await takeOver(deps, incident.id, events);
+  // Notes are in the message itself and nowhere else so handy: they wait for nothing.
+  await takeOverNotes(db, incident.id, events, 'webhook', provider.name, clock.now());
   const opening = incident.externalId === null && whose.opening;
   let { externalId } = incident;
   if (opening) {
@@ -96,19 +95,6 @@ async function idThere(
   if (!answer.ok) return answer;
   const isOurs = answer.found && answer.incidentId === whose.incident.id;
   return { ok: true, externalId: isOurs ? answer.externalId : null };
-}
-
-/** Notes are in the message itself and nowhere else so handy: they wait for nothing. */
-async function takeOver(deps: InboundDependencies, incidentId: string, events: StoredEvent[]): Promise<void> {
-  if (events.every((event) => event.note === null)) return;
-  const now = deps.clock.now();
-  await deps.db.transaction().execute(async (tx) => {
-    const { incidents, alerts } = await lockWithAlerts(tx, [incidentId]);
-    const [incident] = incidents;
-    if (incident === undefined) return;
-    const taken = await takeOverNotes(tx, incident, alerts, events, deps.provider.name, now);
-    if (taken > 0) await enqueue(tx, changedJobs(alerts));
-  });
 }
 
 function oldest(events: StoredEvent[]): Date {

@@ -13,6 +13,7 @@ import { membersOf } from './incident-queries.ts';
 import { type CommandPayload, enqueueCommands, lockIncidents } from './incident-store.ts';
 import { pauseMs, pauseProvider, providerPausedUntil } from './provider-pause.ts';
 import type { IncidentProvider, OpenThere, ProviderFailure } from './provider.ts';
+import { takeOverNotes, toldBy } from './provider-notes.ts';
 import { wakeSync } from './resume.ts';
 
 /**
@@ -130,7 +131,27 @@ async function compareOne(
   const read = { provider: provider.name, incidentId: incident.id, state, readAt, events: [], repair: true };
   const { here, there } = await applyProviderState(db, read, now);
   if (here.length + there.length > 0) deps.observe('repaired', [...here, ...there].join(', '));
-  return null;
+  return compareNotes(deps, incident, signal);
+}
+
+/** Notes whose event was lost, or of which no event tells, are found in the list only. */
+async function compareNotes(
+  { db, provider, clock, observe }: ReconcileDependencies,
+  { id: incidentId, externalId }: Claimed,
+  signal: AbortSignal,
+): Promise<ProviderFailure | null> {
+  const listed = await provider.listNotes?.({ incidentId, externalId }, signal);
+  if (listed === undefined) return null;
+  const now = clock.now();
+  if (listed.ok) {
+    const taken = await takeOverNotes(db, incidentId, toldBy(listed.items), 'system', provider.name, now);
+    if (taken > 0) observe('repaired', `${taken} notes`);
+    return null;
+  }
+  // The states of the others are worth more than these notes, unless nothing is to be asked now.
+  if (listed.reason !== 'rate-limited') return null;
+  await pauseProvider(db, provider.connectionId, new Date(now.getTime() + pauseMs(listed)), now);
+  return listed;
 }
 
 /** Opened twice with one mark, after an outcome that nobody knew: the older one is kept, the others are closed. */

@@ -61,7 +61,7 @@ describe('without any webhook, the comparison', () => {
     world = await startWorld({ opsgenieStatusAsks: 0 });
   });
   afterAll(() => world.stop());
-  const { fire, incidentOf, compare, deaf, settle, writes, repairs } = voice(() => world);
+  const { fire, incidentOf, compare, deaf, hearing, settle, writes, repairs } = voice(() => world);
   const there = (incident: Incident) =>
     world.opsgenie.alerts().find((alert) => alert.id === incident.externalId);
   beforeEach(() => deaf());
@@ -97,6 +97,42 @@ describe('without any webhook, the comparison', () => {
         .slice(calls)
         .filter((call) => call.path.includes(incident.externalId)),
     ).toEqual([]);
+  });
+
+  it('brings in notes once, whether a webhook told of them before or tells of them after, and none of ours', async () => {
+    const incident = await fire('Noted silently');
+    const notes = async () =>
+      (await incidentOf(incident.id)).actions
+        .filter((entry) => entry.action === 'note')
+        .map((entry) => [entry.userId, entry.source, entry.details['text']]);
+    await world.call('POST', `/api/v1/incidents/${incident.id}/notes`, { text: 'from here' });
+    await settle();
+    hearing();
+    world.opsgenie.person.addNote(incident.externalId, 'heard', 'ada@example.com');
+    await settle();
+    deaf();
+    world.opsgenie.person.addNote(incident.externalId, 'unheard', 'ada@example.com');
+    world.opsgenie.person.addNote(incident.externalId, 'from here', 'bob@example.com');
+    const before = writes().length;
+    await compare();
+    await compare();
+    const all = [
+      ['token:admin', 'api', 'from here'],
+      ['opsgenie:ada@example.com', 'webhook', 'heard'],
+      ['opsgenie:ada@example.com', 'system', 'unheard'],
+      ['opsgenie:bob@example.com', 'system', 'from here'],
+    ];
+    expect(await notes()).toEqual(all);
+    const card = world.slack.messages('#alert-critical').find((one) => one.text.includes('Noted silently'));
+    expect(JSON.stringify(card?.blocks)).toContain('from here');
+    // The webhook of the other comes at last.
+    const late = world.opsgenie.deliveries().find((one) => one.body.includes('unheard'));
+    await world.call('POST', '/api/v1/webhooks/opsgenie', late?.body, {
+      'X-GoMon-Webhook-Secret': opsgenieWebhookSecret,
+    });
+    await settle();
+    expect(await notes()).toEqual(all);
+    expect(writes()).toHaveLength(before);
   });
 
   it('says again what the provider lost, and agrees then', async () => {
@@ -224,6 +260,29 @@ describe('in the Incident API', () => {
       alerts: [{ status: 'resolved' }],
     });
     expect(writes()).toHaveLength(before);
+  });
+
+  it('a note on the incident itself, of which no webhook tells, is brought in; ours are not', async () => {
+    const incident = await fire('Noted on it');
+    await world.call('POST', `/api/v1/incidents/${incident.id}/notes`, { text: 'from here' });
+    world.opsgenie.person.addNote(incident.externalId, 'on the incident', 'ada@example.com');
+    world.opsgenie.person.addNote(ownerAlert(incident)?.id ?? '', 'on the alert', 'ada@example.com');
+    await settle();
+    await compare();
+    await world.call('PUT', `/api/v1/incidents/${incident.id}/status`, { status: 'resolved' });
+    await settle();
+    expect(thereIs('Noted on it')[0]?.notes.map((note) => note.note)).toEqual(
+      expect.arrayContaining(['token:admin: from here', 'on the incident', 'by token:admin']),
+    );
+    // Compared once more.
+    await world.rows('UPDATE incidents SET confirmed_state = NULL WHERE id = $1', [incident.id]);
+    await compare();
+    const notes = (await incidentOf(incident.id)).actions.filter((entry) => entry.action === 'note');
+    expect(notes.map((entry) => entry.details['text'])).toEqual([
+      'from here',
+      'on the alert',
+      'on the incident',
+    ]);
   });
 
   it('is heard although the webhook leaves the details out', async () => {

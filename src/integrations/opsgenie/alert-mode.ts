@@ -7,13 +7,13 @@ import type {
   SubmitResult,
 } from '../../incidents/provider.ts';
 import { alertAction, createAlertBody } from './alert-payload.ts';
-import { findNote } from './find-note.ts';
 import { identifyAlert } from './identify.ts';
 import type { OpsgenieAnswer } from './client.ts';
 import { heldAlready } from '../../incidents/held-already.ts';
 import { incidentMark } from './incident-mark.ts';
 import { record, text, time } from './json.ts';
 import { clipText, limits } from './limits.ts';
+import { findNote, listNotes } from './notes.ts';
 import { severityOf } from './priority.ts';
 import type { OpsgenieContext, OpsgenieMode } from './provider.ts';
 import { acceptedRequestId, readRequestOutcome } from './request-status.ts';
@@ -76,6 +76,10 @@ export function alertMode(context: OpsgenieContext): OpsgenieMode {
     hasNote: (ref, { text: wanted }, signal) => {
       const { path, query } = alertPath(ref);
       return findNote(client, `${path}/notes${query}`, clipText(wanted, limits.note), signal);
+    },
+    listNotes: (ref, signal) => {
+      const { path, query } = alertPath(ref);
+      return listNotes(client, `${path}/notes${query}`, ref.externalId ?? '', signal);
     },
   };
 }
