@@ -4,6 +4,7 @@ import { changedJobs } from '../alerts/changed.ts';
 import type { Db, Tx } from '../db/pool.ts';
 import { fromStorableJson } from '../db/text.ts';
 import { enqueue } from '../jobs/enqueue.ts';
+import { isUuid } from '../lib/ids.ts';
 import type { Clock } from '../lib/clock.ts';
 import { applyProviderState } from './apply-provider-state.ts';
 import { auditSync } from './confirm.ts';
@@ -66,7 +67,7 @@ export async function reconcileIncidents(deps: ReconcileDependencies, signal: Ab
       return;
     }
   }
-  if (compared > 0) await closeTwins(deps, signal);
+  if (await listingIsDue(deps)) await compareListed(deps, signal);
 }
 
 async function pauseByTimer(ms: number, signal: AbortSignal): Promise<void> {
@@ -154,8 +155,26 @@ async function compareNotes(
   return listed;
 }
 
-/** Opened twice with one mark, after an outcome that nobody knew: the older one is kept, the others are closed. */
-async function closeTwins(deps: ReconcileDependencies, signal: AbortSignal): Promise<void> {
+/** Once in a period for all processes, and not at all while nothing of ours can be open there. */
+async function listingIsDue({ db, provider, clock, everyMs }: ReconcileDependencies): Promise<boolean> {
+  if (provider.listOpen === undefined) return false;
+  const now = clock.now();
+  const before = (ms: number): Date => new Date(now.getTime() - ms);
+  const due = await sql`
+    INSERT INTO send_budgets (lane, tokens, refilled_at)
+    SELECT ${`listed:${provider.connectionId}`}, 0, ${now}::timestamptz
+    WHERE EXISTS (
+      SELECT FROM incidents WHERE connection_id = ${provider.connectionId} AND external_kind = ${provider.externalKind}
+        AND (status IN ('open', 'assigned') OR resolved_at > ${before(endedWithinMs)})
+    )
+    ON CONFLICT (lane) DO UPDATE SET refilled_at = excluded.refilled_at
+    WHERE send_budgets.refilled_at <= ${before(everyMs)}
+    RETURNING lane`.execute(db);
+  return due.rows.length > 0;
+}
+
+/** What is open there and carries our mark shows what no incident of ours would be read for. */
+async function compareListed(deps: ReconcileDependencies, signal: AbortSignal): Promise<void> {
   const listed = await deps.provider.listOpen?.(signal);
   if (listed === undefined) return;
   if (!listed.ok) return deps.observe('failed', `${listed.reason} ${listed.code}`);
@@ -165,8 +184,25 @@ async function closeTwins(deps: ReconcileDependencies, signal: AbortSignal): Pro
     const twins = [...new Set(items.map((item) => item.externalId))].filter((id) => id !== kept?.externalId);
     if (kept !== undefined && twins.length > 0) await keepOne(deps, kept, twins, signal);
   }
+  for (const incident of await overHere(deps, listed.items)) {
+    await (deps.pause ?? pauseByTimer)(betweenReadsMs, signal);
+    if (signal.aborted || (await compareOne(deps, incident, signal)) !== null) return;
+  }
 }
 
+/** Over here and open there: a person opened it again. No more than a page in one run. */
+async function overHere({ db, provider }: ReconcileDependencies, items: OpenThere[]): Promise<Claimed[]> {
+  const rows = await sql<{ id: string; external_id: string; created_at: Date }>`
+    SELECT id, external_id, created_at FROM incidents
+    WHERE id = ANY(${items.map((item) => item.incidentId).filter(isUuid)}::uuid[])
+      AND external_id = ANY(${items.map((item) => item.externalId)}::text[])
+      AND connection_id = ${provider.connectionId} AND external_kind = ${provider.externalKind}
+      AND status NOT IN ('open', 'assigned')
+    ORDER BY resolved_at DESC, id LIMIT ${pageSize}`.execute(db);
+  return rows.rows.map((row) => ({ id: row.id, externalId: row.external_id, createdAt: row.created_at }));
+}
+
+/** Opened twice with one mark, after an outcome that nobody knew: the older one is kept, the others are closed. */
 async function keepOne(
   deps: ReconcileDependencies,
   { incidentId, externalId: kept, externalUrl }: OpenThere,

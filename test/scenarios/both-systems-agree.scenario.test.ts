@@ -113,6 +113,9 @@ describe('without any webhook, the comparison', () => {
     deaf();
     world.opsgenie.person.addNote(incident.externalId, 'unheard', 'ada@example.com');
     world.opsgenie.person.addNote(incident.externalId, 'from here', 'bob@example.com');
+    // The list has the time of the note, a webhook that of the change.
+    for (const note of there(incident)?.notes ?? [])
+      note.createdAt = new Date(Date.parse(note.createdAt) - 700).toISOString();
     const before = writes().length;
     await compare();
     await compare();
@@ -283,6 +286,25 @@ describe('in the Incident API', () => {
       'on the alert',
       'on the incident',
     ]);
+  });
+
+  it('one that a person opens again there is resolved there again, though nothing else is open', async () => {
+    const incident = await fire('Opened again');
+    const { items } = (await world.call('GET', '/api/v1/incidents?status=open,assigned')).body;
+    for (const { id } of items)
+      await world.call('PUT', `/api/v1/incidents/${id}/status`, { status: 'resolved' });
+    await settle();
+    expect(thereIs('Opened again')).toMatchObject([{ status: 'resolved' }]);
+    await compare();
+    world.opsgenie.person.reopen(incident.externalId, 'ada@example.com');
+    world.opsgenie.indexNow();
+    const before = writes().length;
+    await compare();
+    expect(thereIs('Opened again')).toMatchObject([{ status: 'resolved' }]);
+    expect(await incidentOf(incident.id)).toMatchObject({ status: 'resolved' });
+    expect(writes()).toHaveLength(before + 1);
+    await compare();
+    expect(writes()).toHaveLength(before + 1);
   });
 
   it('is heard although the webhook leaves the details out', async () => {
