@@ -79,9 +79,16 @@ describe('without any webhook, the comparison', () => {
       alerts: [{ status: 'acknowledged' }],
     });
     expect(repairs(after)).toEqual([{ here: ['acknowledged', 'assigned', 'severity P2'], there: [] }]);
-    world.opsgenie.person.unacknowledge(incident.externalId, 'ada@example.com');
+    world.opsgenie.person.unacknowledge(incident.externalId, 'bob@example.com');
     await compare();
-    expect((await incidentOf(incident.id)).alerts).toMatchObject([{ status: 'firing' }]);
+    const back = await incidentOf(incident.id);
+    expect(back.alerts).toMatchObject([{ status: 'firing' }]);
+    // Whoever acknowledges there is in charge; who took it back nobody said, and it was no rule of Opsgenie's.
+    const who = (action: string) =>
+      back.actions.filter((entry) => entry.action === action).map((entry) => entry.userId);
+    expect(who('acknowledge')).toEqual(['opsgenie:ada@example.com']);
+    expect(who('unacknowledge')).toEqual(['opsgenie:unknown']);
+    expect(who('update')).toEqual(['opsgenie:unknown']);
     world.opsgenie.person.close(incident.externalId, 'ada@example.com');
     await compare();
     const closed = await incidentOf(incident.id);
