@@ -139,6 +139,7 @@ describe('what a person does in Opsgenie', () => {
     expect(there(incident)).toMatchObject({ priority: 'P1' });
     expect(rowsOf(await incidentOf(incident.id), 'update')).toMatchObject([
       { userId: 'opsgenie:ada@example.com', details: { severity: { from: 'P1', to: 'P3' } } },
+      { userId: 'system', details: { severity: { from: 'P3', to: 'P0' } } },
     ]);
   });
 
