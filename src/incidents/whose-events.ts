@@ -1,4 +1,5 @@
 import type { Db } from '../db/pool.ts';
+import { toStorable } from '../db/text.ts';
 import { isUuid } from '../lib/ids.ts';
 import type { Clock } from '../lib/clock.ts';
 import { unsettledStates } from './incident-commands.ts';
@@ -116,7 +117,7 @@ async function byExternalId(
     .select(['id', 'external_id'])
     .where('connection_id', '=', provider.connectionId)
     .where('external_kind', '=', provider.externalKind)
-    .where('external_id', 'in', externalIds)
+    .where('external_id', 'in', externalIds.map(toStorable))
     .limit(1)
     .executeTakeFirst();
   if (row === undefined) return null;

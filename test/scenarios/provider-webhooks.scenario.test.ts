@@ -301,6 +301,31 @@ describe('echoes and repeats', () => {
 });
 
 describe('whose it is', () => {
+  it.each([
+    ['a NUL', '{"action":"Acknowledge","alert":{"alertId":"a\\u0000b"}}'],
+    ['half a character', '{"action":"Acknowledge","alert":{"alertId":"a\\ud800"}}'],
+    ['no end', JSON.stringify({ action: 'Acknowledge', alert: { alertId: 'a'.repeat(201) } })],
+  ])('an id with %s is refused', async (_name, body) => {
+    expect(await post(body)).toMatchObject({
+      status: 400,
+      body: { detail: expect.stringContaining('alertId') },
+    });
+  });
+
+  it('NUL and half characters elsewhere are kept', async () => {
+    const bad = 'a\\u0000\\ud800';
+    const body = `{"action":"${bad}","alert":{"alertId":"odd-text","alias":"${bad}","note":"${bad}","username":"${bad}"}}`;
+    expect((await post(body)).status).toBe(200);
+    await settle();
+    expect(await outcomes('odd-text')).toEqual(['not ours: it carries no mark of ours']);
+    const details = `{"action":"Close","alert":{"alertId":"odd-details","details":{"incident-id":"a\\u0000"}}}`;
+    expect((await post(details)).status).toBe(200);
+    await settle();
+    expect(await outcomes('odd-details')).toEqual([
+      'not ours: it pages for an incident that was not opened here',
+    ]);
+  });
+
   it('strangers cost no call; what names nothing but an unknown id costs one and is left alone', async () => {
     const before = world.opsgenie.calls().length;
     await post(
