@@ -8,13 +8,16 @@ import { type Incident, isOpenIncident } from './incident.ts';
 import { findIncidents, incidentIdsOf, type Member, membersOf } from './incident-queries.ts';
 import { type CommandPayload, enqueueCommands, updateIncidents } from './incident-store.ts';
 import { lockWithAlerts } from './lock-with-alerts.ts';
+import { passOnNotes } from './pass-on-notes.ts';
 
 /**
  * What the state of its alerts means for an incident: it is acknowledged with the
- * first of them, as grave as the gravest, and resolved with the last.
+ * first of them, as grave as the gravest, and resolved with the last. What people
+ * note on them is said at the provider.
  */
 export async function followAlerts(db: Db, alertIds: string[], now: Date): Promise<void> {
   const incidentIds = await incidentIdsOf(db, alertIds);
+  if (incidentIds.length > 0) await passOnNotes(db, alertIds, now);
   // Most changes of alerts change nothing for their incident: those lock nothing. Whatever is being changed
   // at this moment comes here again, with its own job.
   const moving = (await stepsFor(db, await findIncidents(db, incidentIds), now)).map(

@@ -132,7 +132,8 @@ describe('what a person does in Opsgenie', () => {
     await world.call('POST', `/api/v1/alerts/${incident.alerts[0]?.id}/notes`, { text: 'looked' });
     await settle();
     expect((await incidentOf(incident.id)).severity).toBe('P3');
-    expect(writes()).toHaveLength(before);
+    // Nothing but the note.
+    expect(writes()).toHaveLength(before + 1);
     await world.call('PUT', `/api/v1/alerts/${incident.alerts[0]?.id}/escalate`, {});
     await settle();
     expect((await incidentOf(incident.id)).severity).toBe('P0');
@@ -176,6 +177,28 @@ describe('what a person does in Opsgenie', () => {
       'token:admin',
       'opsgenie:ada@example.com',
     ]);
+  });
+
+  it('a note on an alert reaches it there by the person who wrote it, once, and does not come back', async () => {
+    const incident = await fire('Noted on the alert');
+    const alertId = incident.alerts[0]?.id ?? '';
+    const before = writes().length;
+    await world.call('POST', `/api/v1/alerts/${alertId}/notes`, { text: 'disk is full' });
+    await settle();
+    world.opsgenie.person.addNote(incident.externalId, 'adding one', 'ada@example.com');
+    await settle();
+    await world.call('PUT', `/api/v1/alerts/${alertId}/acknowledge`);
+    await settle();
+    expect(there(incident)?.notes).toMatchObject([
+      { note: 'disk is full', owner: 'token:admin' },
+      { note: 'adding one', owner: 'ada@example.com' },
+    ]);
+    expect(rowsOf(await incidentOf(incident.id), 'note').map((row) => row.userId)).toEqual([
+      'token:admin',
+      'opsgenie:ada@example.com',
+    ]);
+    // The note and the acknowledgement.
+    expect(writes()).toHaveLength(before + 2);
   });
 
   it('closing: the alerts are resolved, the message ends, and a refire is a new incident', async () => {
