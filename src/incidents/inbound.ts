@@ -3,7 +3,7 @@ import { enqueue } from '../jobs/enqueue.ts';
 import type { Clock } from '../lib/clock.ts';
 import { applyProviderState } from './apply-provider-state.ts';
 import { confirmOpening } from './confirm.ts';
-import { handleGone } from './gone.ts';
+import { handleGone, youngMs } from './gone.ts';
 import { finishEvents, providerEventsJob, type StoredEvent, waitingEvents } from './inbound-events.ts';
 import { pauseMs, pauseProvider, providerPausedUntil } from './provider-pause.ts';
 import { takeOverNotes } from './provider-notes.ts';
@@ -69,6 +69,10 @@ export async function handleProviderEvents(
     await confirmOpening(db, provider, incident.id, found, clock.now());
   }
   if (!state.found) {
+    // Unless somebody says that it was deleted.
+    const isYoung = clock.now().getTime() - incident.createdAt.getTime() < youngMs;
+    if (isYoung && !events.some((event) => event.kind === 'delete'))
+      return park(deps, subject, events, 'it is not found yet');
     const outcome = await handleGone(db, incident.id, provider.name, clock.now());
     return done(deps, events, 'applied', `gone there: ${outcome}`);
   }

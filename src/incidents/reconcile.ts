@@ -9,7 +9,7 @@ import type { Clock } from '../lib/clock.ts';
 import { applyProviderState } from './apply-provider-state.ts';
 import { auditSync } from './confirm.ts';
 import { opened, writeConfirmedState } from './confirmed-state.ts';
-import { handleGone } from './gone.ts';
+import { handleGone, youngMs } from './gone.ts';
 import { membersOf } from './incident-queries.ts';
 import { type CommandPayload, enqueueCommands, lockIncidents } from './incident-store.ts';
 import { pauseMs, pauseProvider, providerPausedUntil } from './provider-pause.ts';
@@ -44,8 +44,6 @@ const pagesPerRun = 10;
 const betweenReadsMs = 100;
 /** An end that the provider did not confirm is looked after for so long. */
 const endedWithinMs = 86_400_000;
-/** Younger than this, what is not found there may only not be found yet. */
-const youngMs = 60_000;
 /** A command that should have been said so long ago has lost its job. */
 const forgottenMs = 120_000;
 

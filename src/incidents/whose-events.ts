@@ -9,7 +9,7 @@ import type { IncidentProvider, ProviderFailure } from './provider.ts';
 export type WhoseEvents =
   | {
       kind: 'ours';
-      incident: { id: string; externalId: string | null };
+      incident: { id: string; externalId: string | null; createdAt: Date };
       opening: boolean;
       /** The id it has there, where the provider was asked whose it is. */
       identifiedAs: string | null;
@@ -81,7 +81,7 @@ async function byMark(
   }
   return {
     kind: 'ours',
-    incident: { id: incident.id, externalId: incident.external_id },
+    incident: { id: incident.id, externalId: incident.external_id, createdAt: incident.created_at },
     opening: incident.external_id === null && (await isOpening(db, incident.id)),
     identifiedAs,
   };
@@ -90,7 +90,7 @@ async function byMark(
 function find(db: Db, id: string) {
   return db
     .selectFrom('incidents')
-    .select(['id', 'external_id', 'connection_id', 'external_kind'])
+    .select(['id', 'external_id', 'connection_id', 'external_kind', 'created_at'])
     .where('id', '=', id)
     .executeTakeFirst();
 }
@@ -114,13 +114,13 @@ async function byExternalId(
   if (externalIds.length === 0) return null;
   const row = await db
     .selectFrom('incidents')
-    .select(['id', 'external_id'])
+    .select(['id', 'external_id', 'created_at'])
     .where('connection_id', '=', provider.connectionId)
     .where('external_kind', '=', provider.externalKind)
     .where('external_id', 'in', externalIds.map(toStorable))
     .limit(1)
     .executeTakeFirst();
   if (row === undefined) return null;
-  const incident = { id: row.id, externalId: row.external_id };
+  const incident = { id: row.id, externalId: row.external_id, createdAt: row.created_at };
   return { kind: 'ours', incident, opening: false, identifiedAs: row.external_id };
 }
