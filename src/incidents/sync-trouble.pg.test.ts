@@ -182,6 +182,23 @@ describe('an outcome nobody knows', () => {
     expect(await last()).toMatchObject({ state: 'confirmed' });
   });
 
+  it.each(['unknown', 'auth', 'rejected'] as const)(
+    'of a request whose status is always refused (%s) is found out by looking at the thing',
+    async (reason) => {
+      const one = await openedIncident();
+      await assignIncident(database.db, one, 'bob', person, at(21));
+      provider.statuses = Array<ProviderFailure>(50).fill(refusal(reason));
+      provider.shows = { assignee: 'bob' };
+      for (let round = 0; round < 20; round += 1) {
+        nowMs += 60_000;
+        await sync(one);
+      }
+      expect(await last()).toMatchObject({ kind: 'assign', state: 'confirmed' });
+      expect(kinds()).toEqual(['assign']);
+      expect(provider.asked.length).toBeLessThan(12);
+    },
+  );
+
   it('of a note of a process that was killed while it said it is looked for by the next', async () => {
     const one = await openedIncident();
     await noteOnIncident(database.db, one, 'hello', person, at(21));

@@ -40,6 +40,8 @@ const claimForMs = 60_000;
 const maxRefusals = 5;
 /** A request that is not worked on within about half a minute is taken for lost. */
 const maxPolls = 12;
+/** What is not even answered so often is not asked any more: about a minute by the growing waits. */
+const maxFailedAsks = 6;
 /** After so many vain questions, one and a half and about six seconds long, what was to be opened is looked for itself: it may be there long before the vendor says so. */
 const looksWhilePolling = new Set([4, 6]);
 /** A note whose outcome is unknown is looked for so often before it is said again. */
@@ -391,7 +393,10 @@ async function poll(
     signal,
   );
   const now = deps.clock.now();
-  if (!status.ok) return retryLater(deps, command, status, 'asking');
+  if (!status.ok) {
+    if (!isPassing(status) && command.polls >= maxFailedAsks) return loseTrack(deps, command, status);
+    return retryLater(deps, command, status, 'asking');
+  }
   if (status.state === 'done') return confirm(deps, command, status);
   if (status.state === 'pending') {
     if (command.payload.kind === 'open' && looksWhilePolling.has(command.polls)) {
@@ -438,6 +443,23 @@ async function poll(
  */
 type Stage = 'lost' | 'refused' | 'looking' | 'asking';
 
+/** Nothing is wrong with the question: it is not the time for any. */
+function isPassing({ reason }: ProviderFailure): boolean {
+  return reason === 'rate-limited' || reason === 'held';
+}
+
+/** The question is answered wrongly again and again: what became of the request is looked for where it shows. */
+async function loseTrack(deps: SyncDependencies, command: Command, failure: ProviderFailure): Promise<void> {
+  const now = deps.clock.now();
+  const last_error = toStorable(`${failure.reason}: ${failure.code} ${failure.detail}`).slice(0, 1_000);
+  await change(
+    deps.db,
+    command,
+    { state: 'unknown', request_id: null, polls: 0, last_error, next_at: now },
+    now,
+  );
+}
+
 /** What the vendor names may be longer. */
 function retryDelayMs(failure: ProviderFailure, tries: number): number {
   const named = failure.retryAfterMs ?? 0;
@@ -465,7 +487,7 @@ async function retryLater(
   const question = stage === 'looking' || stage === 'asking';
   const next = new Date(now.getTime() + retryDelayMs(failure, question ? command.polls : command.attempts));
   if (failure.reason === 'rate-limited') await pauseProvider(deps.db, deps.provider.connectionId, next, now);
-  const passing = failure.reason === 'rate-limited' || failure.reason === 'held';
+  const passing = isPassing(failure);
   if (failure.reason !== 'held')
     deps.observe('retried', command.payload.kind, `${failure.reason} ${failure.code}`);
   await change(
