@@ -305,6 +305,30 @@ describe('echoes and repeats', () => {
     expect(rowsOf(after, 'assign')).toHaveLength(1);
   });
 
+  it('what looks the same a minute later happened again, unless it says when', async () => {
+    const incident = await fire('Escalated twice');
+    const alertId = incident.alerts[0]?.id ?? '';
+    const escalate = JSON.stringify({ action: 'Escalate', alert: { alertId: incident.externalId } });
+    const timed = JSON.stringify({
+      action: 'Escalate',
+      alert: { alertId: incident.externalId, updatedAt: Date.now() },
+    });
+    for (const body of [escalate, timed]) expect((await post(body)).body.ignored).toBe(0);
+    await settle();
+    expect((await incidentOf(incident.id)).alerts).toMatchObject([{ status: 'escalated' }]);
+    await world.call('PUT', `/api/v1/alerts/${alertId}/acknowledge`);
+    await settle();
+    expect((await post(escalate)).body.ignored).toBe(1);
+    await world.advance(61_000);
+    expect((await post(timed)).body.ignored).toBe(1);
+    expect((await post(escalate)).body.ignored).toBe(0);
+    expect((await post(escalate)).body.ignored).toBe(1);
+    await settle();
+    const after = await incidentOf(incident.id);
+    expect(after.alerts).toMatchObject([{ status: 'escalated' }]);
+    expect(rowsOf(after, 'escalate')).toHaveLength(2);
+  });
+
   it('JSON that says it is a form, old priorities and a second Create are read all the same', async () => {
     const incident = await fire('Odd bodies');
     const alert = there(incident);
