@@ -2,7 +2,7 @@ import type { Actor, AlertAction, Alerts } from './alerts.ts';
 import { type ApiCall, type Answer, type Route, notFound, unprocessable } from './answer.ts';
 import type { Requests } from './requests.ts';
 import { search } from './search.ts';
-import { type OpsgenieState, type SandboxAlert, iso } from './state.ts';
+import { type OpsgenieState, type SandboxAlert, type SandboxNote, iso } from './state.ts';
 import { BodyCheck } from './validate.ts';
 
 const responderTypes = ['team', 'user', 'escalation', 'schedule'];
@@ -32,8 +32,7 @@ export function alertRoutes(
     {
       method: 'GET',
       path: /^\/v2\/alerts\/([^/]+)\/notes$/,
-      answer: (call) =>
-        read(call, (alert) => ({ data: alert.notes.map((note, at) => ({ ...note, offset: String(at) })) })),
+      answer: (call) => read(call, (alert) => ({ data: pageOfNotes(alert.notes, call.query) })),
     },
     {
       method: 'GET',
@@ -96,6 +95,13 @@ export function alertRoutes(
     const alert = alerts.find(params[0] ?? '', query.get('identifierType') ?? 'id');
     return alert === undefined ? notFound('Alert does not exist') : { status: 200, body: show(alert) };
   }
+}
+
+/** Newest first unless asked otherwise; at most a hundred at once. */
+export function pageOfNotes(notes: SandboxNote[], query: URLSearchParams): Record<string, unknown>[] {
+  const numbered = notes.map((note, at) => ({ ...note, offset: String(at) }));
+  const ordered = query.get('order') === 'asc' ? numbered : numbered.toReversed();
+  return ordered.slice(0, Math.min(Number(query.get('limit') ?? 20), 100));
 }
 
 /** Null when the check has found an error. */

@@ -1,4 +1,4 @@
-import { withoutUndefined } from './alert-api.ts';
+import { pageOfNotes, withoutUndefined } from './alert-api.ts';
 import { type ApiCall, type Answer, type Route, notFound, unprocessable } from './answer.ts';
 import type { IncidentAction, Incidents } from './incidents.ts';
 import type { Requests } from './requests.ts';
@@ -34,8 +34,7 @@ export function incidentRoutes(
     {
       method: 'GET',
       path: sub('notes'),
-      answer: (call) =>
-        read(call, ({ notes }) => ({ data: notes.map((note, at) => ({ ...note, offset: String(at) })) })),
+      answer: (call) => read(call, ({ notes }) => ({ data: pageOfNotes(notes, call.query) })),
     },
     {
       method: 'GET',

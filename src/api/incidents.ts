@@ -10,7 +10,12 @@ import {
   setIncidentStatus,
 } from '../incidents/incident-actions.ts';
 import type { Incident as DomainIncident } from '../incidents/incident.ts';
-import { findIncidents, incidentOrder, listIncidents } from '../incidents/incident-queries.ts';
+import {
+  findIncidents,
+  incidentOrder,
+  listIncidents,
+  withAlertCounts,
+} from '../incidents/incident-queries.ts';
 import { openForAlert } from '../incidents/open.ts';
 import { requireRight } from './auth.ts';
 import { readCursor } from './cursor.ts';
@@ -79,9 +84,10 @@ export function incidentRoutes(services: ApiServices): FastifyPluginCallbackZod 
           limit,
           after: readCursor(cursor, incidentOrder, 'time'),
         });
+        const items = await withAlertCounts(services.db, page.items);
         return {
           ...page,
-          items: page.items.map((incident) => presentIncident(incident, services.addresses)),
+          items: items.map((incident) => presentIncident(incident, services.addresses)),
         };
       },
     );
@@ -169,7 +175,7 @@ async function actorOf(services: ApiServices, request: FastifyRequest): Promise<
 }
 
 async function findOne(services: ApiServices, id: string): Promise<DomainIncident> {
-  const [incident] = await findIncidents(services.db, [id]);
+  const [incident] = await withAlertCounts(services.db, await findIncidents(services.db, [id]));
   if (incident === undefined) throw notFound('incident', id);
   return incident;
 }

@@ -1,6 +1,7 @@
 import type { FastifyPluginCallbackZod } from 'fastify-type-provider-zod';
 import { storeInbound } from '../db/inbound-store.ts';
 import { providerEventsJob } from '../incidents/inbound-events.ts';
+import type { ProviderEvent } from '../incidents/provider-door.ts';
 import { requireRight } from './auth.ts';
 import { DeliveryAnswer } from './contract/alert.ts';
 import { ProblemAnswer } from './contract/common.ts';
@@ -8,6 +9,13 @@ import { OpsgenieHeaders, OpsgenieWebhook } from './contract/source-bodies.ts';
 import { badRequest, ProblemError } from './problem.ts';
 import { documentedOnly, keepRawBodies, rawBody } from './raw-body.ts';
 import type { ApiServices } from './services.ts';
+
+/** A body that says when something was done is the same whenever it comes. One that does not, and comes much later, tells of another time: an escalation names nothing but the alert. */
+const copiesWithinMs = 60_000;
+
+function mayBeAnother(event: ProviderEvent, laterMs: number): boolean {
+  return laterMs > copiesWithinMs && event.occurredAt === null && event.note === null;
+}
 
 /**
  * Where the incident provider tells of changes. Such a webhook is a hint: it has
@@ -41,17 +49,24 @@ export function providerWebhookRoute(services: ApiServices): FastifyPluginCallba
         else if (!verdict.ok) throw new ProblemError({ status: 401, detail: `${verdict.reason}.` });
         const read = providerDoor.read(rawBody(request));
         if (!read.ok) throw badRequest(read.reason);
-        const { id, stored } = await storeInbound(
-          services.db,
-          {
-            kind: `${providerDoor.name}.webhook`,
-            dedupKey: read.dedupKey,
-            payload: { ...read.event, body: rawBody(request).toString('utf8') },
-            receivedAt: services.clock.now(),
-            subject: read.event.subject,
-          },
-          () => providerEventsJob(providerDoor.name, read.event.subject),
-        );
+        const receivedAt = services.clock.now();
+        const store = (dedupKey: string) =>
+          storeInbound(
+            services.db,
+            {
+              kind: `${providerDoor.name}.webhook`,
+              dedupKey,
+              payload: { ...read.event, body: rawBody(request).toString('utf8') },
+              receivedAt,
+              subject: read.event.subject,
+            },
+            () => providerEventsJob(providerDoor.name, read.event.subject),
+          );
+        let answer = await store(read.dedupKey);
+        const laterMs = receivedAt.getTime() - answer.receivedAt.getTime();
+        if (!answer.stored && mayBeAnother(read.event, laterMs))
+          answer = await store(`${read.dedupKey}@${Math.floor(laterMs / copiesWithinMs)}`);
+        const { id, stored } = answer;
         // The same change told again is ignored; what a new one changes is found out by asking the provider.
         return {
           deliveryId: id,

@@ -7,6 +7,7 @@ import { newId } from '../lib/ids.ts';
  * Stores a click, a command, an event or a provider's webhook before it is
  * answered, with the job that works it off in the same transaction. The same one
  * again (a retry) is found by its key and stored only once.
+ * @returns `receivedAt`: when the one that is stored came.
  */
 export async function storeInbound(
   db: Db,
@@ -19,7 +20,7 @@ export async function storeInbound(
     subject?: string;
   },
   job: (eventId: string) => Job | null,
-): Promise<{ id: string; stored: boolean }> {
+): Promise<{ id: string; stored: boolean; receivedAt: Date }> {
   return db.transaction().execute(async (tx) => {
     const row = await tx
       .insertInto('inbound_events')
@@ -39,14 +40,14 @@ export async function storeInbound(
     if (row === undefined) {
       const known = await tx
         .selectFrom('inbound_events')
-        .select('id')
+        .select(['id', 'received_at'])
         .where('kind', '=', event.kind)
         .where('dedup_key', '=', toStorable(event.dedupKey))
         .executeTakeFirstOrThrow();
-      return { id: known.id, stored: false };
+      return { id: known.id, stored: false, receivedAt: known.received_at };
     }
     const work = job(row.id);
     if (work !== null) await enqueue(tx, [work]);
-    return { id: row.id, stored: true };
+    return { id: row.id, stored: true, receivedAt: event.receivedAt };
   });
 }

@@ -142,7 +142,7 @@ export type IncidentsTable = {
   resolved_at: Date | null;
 };
 
-type IncidentCommandsTable = {
+export type IncidentCommandsTable = {
   id: string;
   incident_id: string;
   kind: string;

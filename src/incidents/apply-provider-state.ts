@@ -65,6 +65,7 @@ export async function applyProviderState(db: Db, read: ReadState, now: Date): Pr
     const done = await finish(work, merged.unsure, outcome);
     await escalate(work, done);
     await keepConfirmed(tx, incident.id, merged.confirmed);
+    await keepLink(work);
     const there = read.repair
       ? merged.there.filter((command) => !wasRefused(command, outbox.refused, now))
       : [];
@@ -113,6 +114,19 @@ async function keepConfirmed(tx: Tx, incidentId: string, confirmed: ConfirmedSta
     .execute();
 }
 
+/** Where it is to be seen there: an account's address may change, and may have been unknown. */
+async function keepLink(work: Work): Promise<void> {
+  const { externalId, externalUrl } = work.read.state;
+  if (externalUrl === null || externalUrl === work.incident.externalUrl) return;
+  if (externalId !== work.incident.externalId) return;
+  await work.tx
+    .updateTable('incidents')
+    .set({ external_url: externalUrl })
+    .where('id', '=', work.incident.id)
+    .execute();
+  work.changed = true;
+}
+
 function ourState(incident: Incident): OurState {
   return {
     closed: !isOpenIncident(incident.status),
@@ -156,22 +170,32 @@ function changesIn(events: StoredEvent[]): Partial<Record<Facet, ChangedThere>> 
   return changes;
 }
 
-/** The last of them that did it; where none says so, the person in charge acknowledged, and nobody knows of the rest. */
-function actorOf({ read }: Work, facet: Facet): Actor {
+/**
+ * The last of them that did it. Where none says so: whoever acknowledges becomes the
+ * owner, so the person in charge acknowledged; who did anything else nobody knows.
+ */
+function actorOf({ read }: Work, change: HereChange): Actor {
   const door = read.events.length > 0 ? 'webhook' : 'system';
+  const owner = read.state.assignee;
   const event =
-    read.events.findLast((one) => facets[one.kind] === facet) ??
-    // Whoever acknowledges becomes the owner.
-    (facet === 'owner'
-      ? read.events.findLast((one) => one.kind === 'acknowledge' && one.actor === read.state.assignee)
+    read.events.findLast((one) => did(one, change)) ??
+    (change.facet === 'owner'
+      ? read.events.findLast((one) => one.kind === 'acknowledge' && one.actor === owner)
       : undefined);
   if (event !== undefined) return actorThere(read.provider, event.actor, door);
-  return actorThere(read.provider, facet === 'acknowledged' ? read.state.assignee : null, door);
+  const acknowledged = change.facet === 'acknowledged' && change.value;
+  return actorThere(read.provider, acknowledged ? owner : null, door);
+}
+
+/** Whoever acknowledged did not take it back, even if that is all that was heard. */
+function did(event: StoredEvent, change: HereChange): boolean {
+  if (change.facet !== 'acknowledged') return facets[event.kind] === change.facet;
+  return event.kind === (change.value ? 'acknowledge' : 'unacknowledge');
 }
 
 async function changeHere(work: Work, change: HereChange): Promise<void> {
   const { tx, now } = work;
-  const actor = actorOf(work, change.facet);
+  const actor = actorOf(work, change);
   const before = work.incident;
   work.changed = true;
   switch (change.facet) {
@@ -241,7 +265,8 @@ async function finish({ tx, read, now }: Work, unsure: Facet[], outcome: string)
 async function escalate(work: Work, done: Set<string>): Promise<void> {
   const event = work.read.events.findLast((one) => one.kind === 'escalate' && done.has(one.id));
   if (event === undefined || !isOpenIncident(work.incident.status)) return;
-  const actor = actorThere(work.read.provider, event.actor, 'webhook');
+  // A step of the escalation policy names nobody.
+  const actor = actorThere(work.read.provider, event.actor ?? 'System', 'webhook');
   const before = work.alerts;
   // The provider names the level: its priority, if that rose as well.
   const atLeast = work.read.state.severity ?? 'P4';

@@ -73,6 +73,7 @@ export function afterCommand(
   }
 }
 
-function opened(severity: Severity | null): ConfirmedState {
+/** The state of what was opened with this severity and never spoken of since. */
+export function opened(severity: Severity | null): ConfirmedState {
   return { closed: false, acknowledged: false, owner: null, severity, said: {} };
 }

@@ -40,6 +40,23 @@ describe('what alerts mean for their incident', () => {
     });
   });
 
+  it('is written down when one of them makes it graver, with the alert that did', () => {
+    const worse = storedAlert({ id: 'a3', severity: 'P0' });
+    expect(nextState(incident(), [open, worse], now).audits).toMatchObject([
+      {
+        alertId: null,
+        incidentId: 'i1',
+        action: 'update',
+        userId: 'system',
+        details: {
+          severity: { from: 'P1', to: 'P0' },
+          reason: expect.stringContaining('gravest'),
+          gravestAlertId: 'a3',
+        },
+      },
+    ]);
+  });
+
   it('leaves a lower severity that a person chose, until an alert is graver than that person saw', () => {
     const chosen = incident({ severity: 'P3', overruledSeverity: 'P1' });
     expect(nextState(chosen, [open], now).commands).toEqual([]);

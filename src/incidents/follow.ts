@@ -8,13 +8,16 @@ import { type Incident, isOpenIncident } from './incident.ts';
 import { findIncidents, incidentIdsOf, type Member, membersOf } from './incident-queries.ts';
 import { type CommandPayload, enqueueCommands, updateIncidents } from './incident-store.ts';
 import { lockWithAlerts } from './lock-with-alerts.ts';
+import { passOnNotes } from './pass-on-notes.ts';
 
 /**
  * What the state of its alerts means for an incident: it is acknowledged with the
- * first of them, as grave as the gravest, and resolved with the last.
+ * first of them, as grave as the gravest, and resolved with the last. What people
+ * note on them is said at the provider.
  */
 export async function followAlerts(db: Db, alertIds: string[], now: Date): Promise<void> {
   const incidentIds = await incidentIdsOf(db, alertIds);
+  if (incidentIds.length > 0) await passOnNotes(db, alertIds, now);
   // Most changes of alerts change nothing for their incident: those lock nothing. Whatever is being changed
   // at this moment comes here again, with its own job.
   const moving = (await stepsFor(db, await findIncidents(db, incidentIds), now)).map(
@@ -69,6 +72,7 @@ export function nextState(incident: Incident, alerts: Member[], now: Date): Step
   const open = alerts.filter((alert) => alert.archivedAt === null && isOpen(alert.status));
   if (alerts.length > 0 && open.length === 0) return resolved(incident, alerts, now);
   const commands: CommandPayload[] = [];
+  const audits: AuditEntry[] = [];
   const next = { ...incident };
   const gravest = open
     .map((alert) => alert.severity)
@@ -77,6 +81,7 @@ export function nextState(incident: Incident, alerts: Member[], now: Date): Step
     next.severity = gravest;
     next.overruledSeverity = null;
     commands.push({ kind: 'set-severity', severity: gravest });
+    audits.push(raised(incident, open.find((alert) => alert.severity === gravest)?.id ?? null, gravest, now));
   }
   const acknowledged = open.find((alert) => alert.status === 'acknowledged');
   let by = 'system';
@@ -87,7 +92,23 @@ export function nextState(incident: Incident, alerts: Member[], now: Date): Step
     commands.push({ kind: 'acknowledge' });
   }
   if (commands.length > 0) next.updatedAt = now;
-  return { incident: next, commands, audits: [], by };
+  return { incident: next, commands, audits, by };
+}
+
+function raised(incident: Incident, byAlert: string | null, to: Severity, now: Date): AuditEntry {
+  return {
+    alertId: null,
+    incidentId: incident.id,
+    action: 'update',
+    userId: 'system',
+    door: 'system',
+    at: now,
+    details: {
+      severity: { from: incident.severity, to },
+      reason: 'it is as grave as the gravest of its alerts',
+      gravestAlertId: byAlert,
+    },
+  };
 }
 
 /** A severity that a person chose below that of the alerts stays, until one of them is graver than what the person saw. */

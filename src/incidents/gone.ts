@@ -6,6 +6,9 @@ import { readOutbox, supersede } from './incident-commands.ts';
 import { type CommandPayload, enqueueCommands, lockIncidents } from './incident-store.ts';
 import { isOpenIncident } from './incident.ts';
 
+/** Younger than this, what is not found there may only not be found yet. */
+export const youngMs = 60_000;
+
 /**
  * The provider no longer knows what we opened: somebody deleted it. That is said
  * once in the audit log. Nobody would be paged for it any more: so a P0 or P1 that

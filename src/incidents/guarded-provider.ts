@@ -18,6 +18,7 @@ export function guardProvider<T extends IncidentProvider>(provider: T, breaker: 
   };
   const identify = provider.identify?.bind(provider);
   const hasNote = provider.hasNote?.bind(provider);
+  const listNotes = provider.listNotes?.bind(provider);
   const listOpen = provider.listOpen?.bind(provider);
   return {
     ...provider,
@@ -27,6 +28,9 @@ export function guardProvider<T extends IncidentProvider>(provider: T, breaker: 
     ...(hasNote && {
       hasNote: (...[ref, note, signal]: Parameters<typeof hasNote>) =>
         guarded(() => hasNote(ref, note, signal)),
+    }),
+    ...(listNotes && {
+      listNotes: (...[ref, signal]: Parameters<typeof listNotes>) => guarded(() => listNotes(ref, signal)),
     }),
     ...(listOpen && { listOpen: (signal: AbortSignal) => guarded(() => listOpen(signal)) }),
     submit: (command, signal) => guarded(() => provider.submit(command, signal)),

@@ -52,6 +52,36 @@ export async function resumeEvents(db: Db, provider: string, since: Date): Promi
   );
 }
 
+/** Of one incident; more things than one carry its mark only after trouble. */
+const toldAtMost = 5;
+
+/** The things that events with the mark of our incident told of, newest first; without the one that is known to be gone. */
+export async function toldSubjects(db: Db, provider: string, incidentId: string): Promise<string[]> {
+  const rows = await sql<{ subject: string }>`
+    SELECT subject FROM inbound_events
+    WHERE kind = ${kindOf(provider)} AND payload->>'incidentId' = ${incidentId} AND subject IS NOT NULL
+      AND subject IS DISTINCT FROM (SELECT gone_external_id FROM incidents WHERE id = ${incidentId})
+    GROUP BY subject ORDER BY max(received_at) DESC LIMIT ${toldAtMost}`.execute(db);
+  return rows.rows.map((row) => fromStorable(row.subject));
+}
+
+/** What waited until it was known under which id an incident was opened is looked at now. */
+export async function wakeEvents(
+  tx: Tx,
+  provider: string,
+  opened: { incidentId: string; externalId: string },
+): Promise<void> {
+  const rows = await sql<{ subject: string }>`
+    SELECT DISTINCT subject FROM inbound_events
+    WHERE kind = ${kindOf(provider)} AND subject IS NOT NULL AND processed_at IS NULL
+      AND (subject = ${toStorable(opened.externalId)} OR payload->>'incidentId' = ${opened.incidentId})
+    LIMIT ${wokenAtOnce}`.execute(tx);
+  await enqueue(
+    tx,
+    rows.rows.map((row) => providerEventsJob(provider, fromStorable(row.subject))),
+  );
+}
+
 /** Oldest first. */
 export async function waitingEvents(db: Db, provider: string, subject: string): Promise<StoredEvent[]> {
   const rows = await db

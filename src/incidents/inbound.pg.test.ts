@@ -170,6 +170,45 @@ describe('what cannot be judged yet', () => {
     expect(await outcomes()).toEqual(['it is being opened', 'acknowledged']);
   });
 
+  it('is what a lagging read does not find of an incident that is just a moment old; what was deleted is gone', async () => {
+    await opened();
+    const gone = async () =>
+      (await actionsOf(database.db, { incidentId })).filter((entry) => 'gone' in entry.details).length;
+    provider.hiddenLooks = 1;
+    await told({ kind: 'acknowledge' });
+    await database.takeJobs();
+    await hear();
+    expect(await gone()).toBe(0);
+    expect(await comesBackAfter()).toBe(1_000);
+    provider.shows = { status: 'acknowledged' };
+    await hear();
+    expect(await outcomes()).toEqual(['acknowledged']);
+    provider.opened = null;
+    await told({ kind: 'delete' });
+    await hear();
+    expect(await gone()).toBe(1);
+  });
+
+  it('of an incident a minute old is gone when it is not found', async () => {
+    await opened();
+    provider.opened = null;
+    nowMs = at(71).getTime();
+    await told({ kind: 'acknowledge' });
+    await hear();
+    expect(await outcomes()).toEqual(['gone there: opened again']);
+  });
+
+  it('is looked at as soon as it is known under which id the incident was opened', async () => {
+    await told({ kind: 'acknowledge' });
+    await told({ kind: 'acknowledge', subject: 'other', incidentId: null });
+    await database.takeJobs();
+    await hear();
+    expect(await comesBackAfter()).toBe(1_000);
+    await sync();
+    const jobs = (await database.takeJobs()).filter((job) => job.task === 'provider.events');
+    expect(jobs).toMatchObject([{ payload: { subject: 'ext-1' }, delayMs: 0 }]);
+  });
+
   it('is read later when the provider fails, and given up after a quarter of an hour; the note is kept at once', async () => {
     await opened();
     await told({ kind: 'note', note: 'on it' });

@@ -2,14 +2,13 @@ import type { Db } from '../db/pool.ts';
 import { enqueue } from '../jobs/enqueue.ts';
 import type { Clock } from '../lib/clock.ts';
 import { applyProviderState } from './apply-provider-state.ts';
-import { handleGone } from './gone.ts';
+import { confirmOpening } from './confirm.ts';
+import { handleGone, youngMs } from './gone.ts';
 import { finishEvents, providerEventsJob, type StoredEvent, waitingEvents } from './inbound-events.ts';
-import { lockWithAlerts } from './lock-with-alerts.ts';
 import { pauseMs, pauseProvider, providerPausedUntil } from './provider-pause.ts';
 import { takeOverNotes } from './provider-notes.ts';
 import type { IncidentProvider, ProviderFailure } from './provider.ts';
-import { changedJobs } from '../alerts/changed.ts';
-import { whoseEvents } from './whose-events.ts';
+import { type WhoseEvents, whoseEvents } from './whose-events.ts';
 
 /**
  * Works off what the provider told of one thing. A message is a hint: it says whose
@@ -45,18 +44,35 @@ export async function handleProviderEvents(
   if (whose.kind === 'failed') return later(deps, subject, events, whose.failure);
   if (whose.kind === 'later') return park(deps, subject, events, whose.why);
   const { incident } = whose;
-  await takeOver(deps, incident.id, events);
-  const waitingMs = clock.now().getTime() - oldest(events).getTime();
-  if (incident.externalId === null && whose.opening && waitingMs < unknownIdForMs) {
+  // Notes are in the message itself and nowhere else so handy: they wait for nothing.
+  await takeOverNotes(db, incident.id, events, 'webhook', provider.name, clock.now());
+  const opening = incident.externalId === null && whose.opening;
+  let { externalId } = incident;
+  if (opening) {
     // The echo of the opening itself: what it says, our own request will say with more certainty.
-    if (events.every((event) => event.kind === 'create'))
+    if (whose.identifiedAs === null && events.every((event) => event.kind === 'create'))
       return done(deps, events, 'applied', 'it is being opened');
-    return park(deps, subject, events, 'it is still being opened');
+    const there = await idThere(deps, whose, subject, signal);
+    if (!there.ok) return later(deps, subject, events, there);
+    ({ externalId } = there);
+    const waitingMs = clock.now().getTime() - oldest(events).getTime();
+    if (externalId === null && waitingMs < unknownIdForMs)
+      return park(deps, subject, events, 'it is still being opened');
   }
   const readAt = clock.now();
-  const state = await provider.read({ incidentId: incident.id, externalId: incident.externalId }, signal);
+  const state = await provider.read({ incidentId: incident.id, externalId }, signal);
   if (!state.ok) return later(deps, subject, events, state);
+  // What became of our request is told late or never: that it is there is known all the same.
+  if (opening && state.found && state.externalId !== null) {
+    const { externalUrl } = state;
+    const found = { externalId: state.externalId, externalUrl };
+    await confirmOpening(db, provider, incident.id, found, clock.now());
+  }
   if (!state.found) {
+    // Unless somebody says that it was deleted.
+    const isYoung = clock.now().getTime() - incident.createdAt.getTime() < youngMs;
+    if (isYoung && !events.some((event) => event.kind === 'delete'))
+      return park(deps, subject, events, 'it is not found yet');
     const outcome = await handleGone(db, incident.id, provider.name, clock.now());
     return done(deps, events, 'applied', `gone there: ${outcome}`);
   }
@@ -70,17 +86,19 @@ export async function handleProviderEvents(
   deps.observe(applied.here.length > 0 ? 'applied' : 'nothing-new', applied.here.join(', '));
 }
 
-/** Notes are in the message itself and nowhere else so handy: they wait for nothing. */
-async function takeOver(deps: InboundDependencies, incidentId: string, events: StoredEvent[]): Promise<void> {
-  if (events.every((event) => event.note === null)) return;
-  const now = deps.clock.now();
-  await deps.db.transaction().execute(async (tx) => {
-    const { incidents, alerts } = await lockWithAlerts(tx, [incidentId]);
-    const [incident] = incidents;
-    if (incident === undefined) return;
-    const taken = await takeOverNotes(tx, incident, alerts, events, deps.provider.name, now);
-    if (taken > 0) await enqueue(tx, changedJobs(alerts));
-  });
+/** Under which id the thing that an event told of stands for the incident; null while the provider does not say that it does. */
+async function idThere(
+  { provider }: InboundDependencies,
+  whose: Extract<WhoseEvents, { kind: 'ours' }>,
+  subject: string,
+  signal: AbortSignal,
+): Promise<{ ok: true; externalId: string | null } | ProviderFailure> {
+  if (whose.identifiedAs !== null) return { ok: true, externalId: whose.identifiedAs };
+  if (provider.identify === undefined) return { ok: true, externalId: null };
+  const answer = await provider.identify(subject, signal);
+  if (!answer.ok) return answer;
+  const isOurs = answer.found && answer.incidentId === whose.incident.id;
+  return { ok: true, externalId: isOurs ? answer.externalId : null };
 }
 
 function oldest(events: StoredEvent[]): Date {

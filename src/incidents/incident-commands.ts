@@ -5,6 +5,9 @@ import { facetOf } from './confirmed-state.ts';
 import type { CommandPayload } from './incident-store.ts';
 import type { PendingCommand, ThereCommand } from './merge.ts';
 
+/** A command in one of these is not over yet. */
+export const unsettledStates = ['pending', 'accepted', 'unknown'] as const;
+
 /** What of the outbox matters to whoever compares both sides. Read under the lock of the incident. */
 export type Outbox = {
   pending: PendingCommand[];
@@ -19,7 +22,7 @@ export async function readOutbox(tx: Tx, incidentId: string): Promise<Outbox> {
     .selectFrom('incident_commands')
     .select(['id', 'payload', 'requested_by', 'state', 'created_at', 'updated_at'])
     .where('incident_id', '=', incidentId)
-    .where('state', 'in', ['pending', 'accepted', 'unknown', 'failed'])
+    .where('state', 'in', [...unsettledStates, 'failed'])
     .orderBy('created_at', 'desc')
     .limit(500)
     .execute();

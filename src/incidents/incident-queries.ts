@@ -56,6 +56,21 @@ export async function findIncidents(db: Db | Tx, ids: string[]): Promise<Inciden
   return rows.map(fromIncidentRow);
 }
 
+/**
+ * The same incidents with their alerts as they are now. What is stored counts those
+ * that were ever attached: one that fired again later has left for a newer incident.
+ */
+export async function withAlertCounts(db: Db, incidents: Incident[]): Promise<Incident[]> {
+  const ids = incidents.map((incident) => incident.id);
+  const rows = await sql<{ incident_id: string; count: number }>`
+    SELECT incident_id, count(*)::int AS count FROM (
+      SELECT incident_id FROM alerts_active WHERE incident_id = ANY(${ids}::uuid[])
+      UNION ALL SELECT incident_id FROM alerts_archive WHERE incident_id = ANY(${ids}::uuid[])
+    ) AS members GROUP BY incident_id`.execute(db);
+  const counts = new Map(rows.rows.map((row) => [row.incident_id, row.count]));
+  return incidents.map((incident) => ({ ...incident, alertCount: counts.get(incident.id) ?? 0 }));
+}
+
 /** The incidents that any of these alerts belongs to, archived alerts too. */
 export async function incidentIdsOf(db: Db | Tx, alertIds: string[]): Promise<string[]> {
   if (alertIds.length === 0) return [];

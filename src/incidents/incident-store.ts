@@ -132,7 +132,8 @@ export type CommandPayload =
   | { kind: 'acknowledge'; note?: string }
   | { kind: 'assign'; assignee: string }
   | { kind: 'set-severity'; severity: Incident['severity'] }
-  | { kind: 'add-note'; text: string }
+  /** `noteId`: the row of the audit log that it comes from, where it was written on an alert. */
+  | { kind: 'add-note'; text: string; noteId?: string }
   /** `twin`: the external id of a second thing that was opened for the same incident, to be closed instead of it. */
   | { kind: 'close'; note?: string; twin?: string };
 

@@ -2,11 +2,12 @@ import type { Actor } from '../alerts/actions.ts';
 
 /**
  * Who did something at the provider, for the audit log: `opsgenie:ada@example.com`.
- * Without a name it was one of the vendor's own rules, or nobody said who.
+ * The vendor's own rules have a name there, too (`opsgenie:System`); where nobody said
+ * who it was the log says so.
  */
 export function actorThere(provider: string, person: string | null, door: 'webhook' | 'system'): Actor {
   return {
-    userId: `${provider}:${person === null || person === '' ? 'System' : person}`.slice(0, 320),
+    userId: `${provider}:${person === null || person === '' ? 'unknown' : person}`.slice(0, 320),
     door,
   };
 }

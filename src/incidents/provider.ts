@@ -32,6 +32,11 @@ export interface IncidentProvider {
     note: { text: string; by: string },
     signal: AbortSignal,
   ): Promise<{ ok: true; found: boolean } | ProviderFailure>;
+  /** The newest notes it carries, ours among them: those that no event told of. */
+  listNotes?(
+    ref: IncidentRef,
+    signal: AbortSignal,
+  ): Promise<{ ok: true; items: NoteThere[] } | ProviderFailure>;
   /** What is open there and carries our mark, oldest first: where opening has no key, two may carry the same. */
   listOpen?(signal: AbortSignal): Promise<{ ok: true; items: OpenThere[] } | ProviderFailure>;
 }
@@ -44,7 +49,10 @@ export type Identified = {
   externalId: string | null;
 };
 
-export type OpenThere = { incidentId: string; externalId: string };
+export type OpenThere = { incidentId: string; externalId: string; externalUrl: string | null };
+
+/** `subject`: the vendor's id of the thing it was written on, as its events name it. `at` by the vendor's clock. */
+export type NoteThere = { subject: string; text: string; author: string | null; at: Date | null };
 
 export type IncidentRef = { incidentId: string; externalId: string | null };
 

@@ -1,13 +1,20 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { sql } from 'kysely';
-import { audit } from '../alerts/alert-store.ts';
-import type { Db } from '../db/pool.ts';
+import { changedJobs } from '../alerts/changed.ts';
+import type { Db, Tx } from '../db/pool.ts';
+import { fromStorableJson } from '../db/text.ts';
+import { enqueue } from '../jobs/enqueue.ts';
+import { isUuid } from '../lib/ids.ts';
 import type { Clock } from '../lib/clock.ts';
 import { applyProviderState } from './apply-provider-state.ts';
-import { handleGone } from './gone.ts';
-import { enqueueCommands, lockIncidents } from './incident-store.ts';
+import { auditSync } from './confirm.ts';
+import { opened, writeConfirmedState } from './confirmed-state.ts';
+import { handleGone, youngMs } from './gone.ts';
+import { membersOf } from './incident-queries.ts';
+import { type CommandPayload, enqueueCommands, lockIncidents } from './incident-store.ts';
 import { pauseMs, pauseProvider, providerPausedUntil } from './provider-pause.ts';
 import type { IncidentProvider, OpenThere, ProviderFailure } from './provider.ts';
+import { takeOverNotes, toldBy } from './provider-notes.ts';
 import { wakeSync } from './resume.ts';
 
 /**
@@ -37,8 +44,6 @@ const pagesPerRun = 10;
 const betweenReadsMs = 100;
 /** An end that the provider did not confirm is looked after for so long. */
 const endedWithinMs = 86_400_000;
-/** Younger than this, what is not found there may only not be found yet. */
-const youngMs = 60_000;
 /** A command that should have been said so long ago has lost its job. */
 const forgottenMs = 120_000;
 
@@ -60,7 +65,7 @@ export async function reconcileIncidents(deps: ReconcileDependencies, signal: Ab
       return;
     }
   }
-  if (compared > 0) await closeTwins(deps, signal);
+  if (await listingIsDue(deps)) await compareListed(deps, signal);
 }
 
 async function pauseByTimer(ms: number, signal: AbortSignal): Promise<void> {
@@ -125,70 +130,154 @@ async function compareOne(
   const read = { provider: provider.name, incidentId: incident.id, state, readAt, events: [], repair: true };
   const { here, there } = await applyProviderState(db, read, now);
   if (here.length + there.length > 0) deps.observe('repaired', [...here, ...there].join(', '));
-  return null;
+  return compareNotes(deps, incident, signal);
 }
 
-/** Opened twice with one mark, after an outcome that nobody knew: the older one is kept, the others are closed. */
-async function closeTwins(deps: ReconcileDependencies, signal: AbortSignal): Promise<void> {
+/** Notes whose event was lost, or of which no event tells, are found in the list only. */
+async function compareNotes(
+  { db, provider, clock, observe }: ReconcileDependencies,
+  { id: incidentId, externalId }: Claimed,
+  signal: AbortSignal,
+): Promise<ProviderFailure | null> {
+  const listed = await provider.listNotes?.({ incidentId, externalId }, signal);
+  if (listed === undefined) return null;
+  const now = clock.now();
+  if (listed.ok) {
+    const taken = await takeOverNotes(db, incidentId, toldBy(listed.items), 'system', provider.name, now);
+    if (taken > 0) observe('repaired', `${taken} notes`);
+    return null;
+  }
+  // The states of the others are worth more than these notes, unless nothing is to be asked now.
+  if (listed.reason !== 'rate-limited') return null;
+  await pauseProvider(db, provider.connectionId, new Date(now.getTime() + pauseMs(listed)), now);
+  return listed;
+}
+
+/** Once in a period for all processes, and not at all while nothing of ours can be open there. */
+async function listingIsDue({ db, provider, clock, everyMs }: ReconcileDependencies): Promise<boolean> {
+  if (provider.listOpen === undefined) return false;
+  const now = clock.now();
+  const before = (ms: number): Date => new Date(now.getTime() - ms);
+  const due = await sql`
+    INSERT INTO send_budgets (lane, tokens, refilled_at)
+    SELECT ${`listed:${provider.connectionId}`}, 0, ${now}::timestamptz
+    WHERE EXISTS (
+      SELECT FROM incidents WHERE connection_id = ${provider.connectionId} AND external_kind = ${provider.externalKind}
+        AND (status IN ('open', 'assigned') OR resolved_at > ${before(endedWithinMs)})
+    )
+    ON CONFLICT (lane) DO UPDATE SET refilled_at = excluded.refilled_at
+    WHERE send_budgets.refilled_at <= ${before(everyMs)}
+    RETURNING lane`.execute(db);
+  return due.rows.length > 0;
+}
+
+/** What is open there and carries our mark shows what no incident of ours would be read for. */
+async function compareListed(deps: ReconcileDependencies, signal: AbortSignal): Promise<void> {
   const listed = await deps.provider.listOpen?.(signal);
   if (listed === undefined) return;
   if (!listed.ok) return deps.observe('failed', `${listed.reason} ${listed.code}`);
   const byIncident = Map.groupBy(listed.items, (item) => item.incidentId);
-  for (const [incidentId, items] of byIncident) {
-    const externalIds = [...new Set(items.map((item: OpenThere) => item.externalId))];
-    const [kept, ...twins] = externalIds;
-    if (kept !== undefined && twins.length > 0) await keepOne(deps, incidentId, kept, twins);
+  for (const items of byIncident.values()) {
+    const [kept] = items;
+    const twins = [...new Set(items.map((item) => item.externalId))].filter((id) => id !== kept?.externalId);
+    if (kept !== undefined && twins.length > 0) await keepOne(deps, kept, twins, signal);
+  }
+  for (const incident of await overHere(deps, listed.items)) {
+    await (deps.pause ?? pauseByTimer)(betweenReadsMs, signal);
+    if (signal.aborted || (await compareOne(deps, incident, signal)) !== null) return;
   }
 }
 
+/** Over here and open there: a person opened it again. No more than a page in one run. */
+async function overHere({ db, provider }: ReconcileDependencies, items: OpenThere[]): Promise<Claimed[]> {
+  const rows = await sql<{ id: string; external_id: string; created_at: Date }>`
+    SELECT id, external_id, created_at FROM incidents
+    WHERE id = ANY(${items.map((item) => item.incidentId).filter(isUuid)}::uuid[])
+      AND external_id = ANY(${items.map((item) => item.externalId)}::text[])
+      AND connection_id = ${provider.connectionId} AND external_kind = ${provider.externalKind}
+      AND status NOT IN ('open', 'assigned')
+    ORDER BY resolved_at DESC, id LIMIT ${pageSize}`.execute(db);
+  return rows.rows.map((row) => ({ id: row.id, externalId: row.external_id, createdAt: row.created_at }));
+}
+
+/** Opened twice with one mark, after an outcome that nobody knew: the older one is kept, the others are closed. */
 async function keepOne(
-  { db, provider, clock, observe }: ReconcileDependencies,
-  incidentId: string,
-  kept: string,
+  deps: ReconcileDependencies,
+  { incidentId, externalId: kept, externalUrl }: OpenThere,
   twins: string[],
+  signal: AbortSignal,
 ): Promise<void> {
+  const { db, provider, clock, observe } = deps;
   const now = clock.now();
-  const closed = await db.transaction().execute(async (tx) => {
+  const done = await db.transaction().execute(async (tx) => {
     const [incident] = await lockIncidents(tx, [incidentId]);
-    if (incident === undefined || incident.connectionId !== provider.connectionId) return 0;
+    if (incident === undefined || incident.connectionId !== provider.connectionId) return null;
     // While it is still being opened nobody knows yet which of them is meant.
-    if (incident.externalId === null) return 0;
+    if (incident.externalId === null) return null;
     const said = await sql<{ twin: string }>`
       SELECT payload->>'twin' AS twin FROM incident_commands WHERE incident_id = ${incidentId} AND kind = 'close' AND payload ? 'twin'`.execute(
       tx,
     );
     const known = new Set(said.rows.map((row) => row.twin));
     const surplus = twins.filter((twin) => !known.has(twin));
-    if (surplus.length === 0) return 0;
-    if (incident.externalId !== kept) {
-      await tx
-        .updateTable('incidents')
-        .set({ external_id: kept, external_url: null, updated_at: now })
-        .where('id', '=', incidentId)
-        .execute();
-    }
-    await audit(tx, [
-      {
-        alertId: null,
-        incidentId,
-        action: 'sync',
-        userId: 'system',
-        door: 'system',
-        details: {
-          provider: provider.name,
-          repaired: { kept, closed: surplus },
-          reason: 'it was opened more than once; the oldest is kept',
-        },
-        at: now,
-      },
-    ]);
+    if (surplus.length === 0) return null;
+    const moves = incident.externalId !== kept;
+    if (moves) await moveTo(tx, incidentId, { kept, externalUrl }, now);
+    const repaired = { kept, closed: surplus };
+    const reason = 'it was opened more than once; the oldest is kept';
+    await auditSync(tx, provider.name, incidentId, { repaired, reason }, now);
     const note = `Opened twice for the same incident; ${kept} is the one that goes on.`;
     await enqueueCommands(
       tx,
       surplus.map((twin) => ({ incident, command: { kind: 'close', note, twin }, by: 'system' })),
       now,
     );
-    return surplus.length;
+    return { incident, surplus, moves };
   });
-  if (closed > 0) observe('repaired', `${closed} closed that were opened twice`);
+  if (done === null) return;
+  observe('repaired', `${done.surplus.length} closed that were opened twice`);
+  // What was said to the other is said to this one.
+  if (done.moves)
+    await compareOne(deps, { id: incidentId, externalId: kept, createdAt: done.incident.createdAt }, signal);
+}
+
+/**
+ * From now on another thing stands for the incident there. To that nothing was said
+ * since it was opened: what we know of the former would make our own words look as
+ * if somebody there had taken them back.
+ */
+async function moveTo(
+  tx: Tx,
+  incidentId: string,
+  to: { kept: string; externalUrl: string | null },
+  now: Date,
+): Promise<void> {
+  const opening = await tx
+    .selectFrom('incident_commands')
+    .select('payload')
+    .where('incident_id', '=', incidentId)
+    .where('kind', '=', 'open')
+    .orderBy('created_at', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  const payload = opening === undefined ? null : (fromStorableJson(opening.payload) as CommandPayload);
+  const severity = payload?.kind === 'open' ? payload.incident.severity : null;
+  await tx
+    .updateTable('incidents')
+    .set({
+      external_id: to.kept,
+      external_url: to.externalUrl,
+      confirmed_state: writeConfirmedState(opened(severity)),
+      updated_at: now,
+    })
+    .where('id', '=', incidentId)
+    .execute();
+  // What is on its way to the former is said again.
+  await sql`
+    UPDATE incident_commands SET state = 'pending', request_id = NULL, updated_at = ${now}
+    WHERE incident_id = ${incidentId} AND state IN ('accepted', 'unknown') AND kind <> 'open' AND NOT payload ? 'twin'`.execute(
+    tx,
+  );
+  const members = await membersOf(tx, [incidentId]);
+  await enqueue(tx, changedJobs(members.filter((member) => member.archivedAt === null)));
 }

@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { at, describedSignal } from '../../test/support/alerts.ts';
 import { type DomainDatabase, openDomainDatabase } from '../../test/support/domain-database.ts';
 import { FakeProvider, refusal } from '../../test/support/fake-provider.ts';
 import { actionsOf } from '../alerts/alert-queries.ts';
 import type { Severity } from '../alerts/alert.ts';
+import { newId } from '../lib/ids.ts';
 import { priorities } from '../jobs/catalog.ts';
 import { assignIncident, noteOnIncident, setIncidentStatus } from './incident-actions.ts';
 import { openForAlert } from './open.ts';
@@ -181,6 +182,39 @@ describe('an outcome nobody knows', () => {
     expect(await last()).toMatchObject({ state: 'confirmed' });
   });
 
+  it.each(['unknown', 'auth', 'rejected'] as const)(
+    'of a request whose status is always refused (%s) is found out by looking at the thing',
+    async (reason) => {
+      const one = await openedIncident();
+      await assignIncident(database.db, one, 'bob', person, at(21));
+      provider.statuses = Array<ProviderFailure>(50).fill(refusal(reason));
+      provider.shows = { assignee: 'bob' };
+      for (let round = 0; round < 20; round += 1) {
+        nowMs += 60_000;
+        await sync(one);
+      }
+      expect(await last()).toMatchObject({ kind: 'assign', state: 'confirmed' });
+      expect(kinds()).toEqual(['assign']);
+      expect(provider.asked.length).toBeLessThan(12);
+    },
+  );
+
+  it('of a note of a process that was killed while it said it is looked for by the next', async () => {
+    const one = await openedIncident();
+    await noteOnIncident(database.db, one, 'hello', person, at(21));
+    provider.submits = ['hang'];
+    const killed = sync(one);
+    await vi.waitFor(() => expect(kinds()).toEqual(['add-note']), { interval: 5 });
+    // It arrived there; whoever said it is no more.
+    provider.notes = ['hello'];
+    await database.rows('UPDATE incidents SET sync_claimed_at = NULL');
+    await sync(one);
+    expect(kinds()).toEqual(['add-note']);
+    expect(await last()).toMatchObject({ state: 'confirmed' });
+    provider.release();
+    await killed;
+  });
+
   it('of a note that is not there is looked for more than once before it is said again', async () => {
     const one = await openedIncident();
     await noteOnIncident(database.db, one, 'hello', person, at(21));
@@ -205,6 +239,40 @@ describe('an outcome nobody knows', () => {
     expect(kinds()).toEqual(['open']);
     expect(provider.reads).toBe(7);
     expect(await last()).toMatchObject({ state: 'confirmed' });
+  });
+
+  it('of an opening whose mark leads nowhere any more is found by what the provider told of it', async () => {
+    const one = await newIncident();
+    provider.submits = ['lost'];
+    // By mark nothing; by the id that was told, closed.
+    provider.hiddenLooks = 1;
+    provider.shows = { status: 'closed' };
+    const asked: string[] = [];
+    provider.identify = (externalId) => {
+      asked.push(externalId);
+      return Promise.resolve({
+        ok: true,
+        found: true,
+        incidentId: externalId === 'ext-1' ? one : null,
+        externalId,
+      });
+    };
+    for (const [at_, subject, incidentId] of [
+      [11, 'ext-1', one],
+      [12, 'copy', one],
+      [13, 'stranger', newId()],
+    ] as const) {
+      await database.rows(
+        `INSERT INTO inbound_events (id, kind, dedup_key, payload, received_at, processed_at, subject)
+         VALUES (gen_random_uuid(), 'fake.webhook', $1, $2, $3, $3, $1)`,
+        [subject, { incidentId }, at(at_)],
+      );
+    }
+    await sync(one);
+    expect(asked).toEqual(['copy', 'ext-1']);
+    expect(kinds()).toEqual(['open']);
+    expect(await last()).toMatchObject({ state: 'confirmed' });
+    expect(await database.row('SELECT external_id FROM incidents')).toEqual({ external_id: 'ext-1' });
   });
 
   it('of an opening that surely is not there after that is opened again, once', async () => {

@@ -1,22 +1,24 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { audit } from '../alerts/alert-store.ts';
-import { changedJobs } from '../alerts/changed.ts';
+import type { Updateable } from 'kysely';
 import { persist } from '../db/persist.ts';
 import type { Db, Tx } from '../db/pool.ts';
+import type { IncidentCommandsTable } from '../db/schema.ts';
 import { fromStorable, fromStorableJson, toStorable, toStorableJson } from '../db/text.ts';
 import { enqueue } from '../jobs/enqueue.ts';
 import type { Clock } from '../lib/clock.ts';
 import { backoffMs } from '../lib/backoff.ts';
-import { afterCommand, readConfirmedState, writeConfirmedState } from './confirmed-state.ts';
+import { auditSync, confirmCommand } from './confirm.ts';
+import { findOpened } from './find-opened.ts';
 import { heldAlready } from './held-already.ts';
-import { membersOf } from './incident-queries.ts';
+import { unsettledStates } from './incident-commands.ts';
 import { type CommandPayload, syncJob } from './incident-store.ts';
+import { nextOf } from './next-command.ts';
 import { pauseMs, pauseProvider, providerLane } from './provider-pause.ts';
 import type { IncidentProvider, ProviderCommand, ProviderFailure, SubmitResult } from './provider.ts';
 
 /**
- * Works off what is to be said to the provider about one incident, in order, one
- * process at a time. A command goes pending → accepted (the vendor queued it) →
+ * Works off what is to be said to the provider about one incident, in order (what
+ * overtakes what: `next-command.ts`), one process at a time. A command goes pending → accepted (the vendor queued it) →
  * confirmed or failed; after an outcome we do not know it is `unknown` until the
  * vendor's state tells. Nothing is ever called inside a transaction, and whatever
  * is called may be called twice: opening carries our id as the vendor's key.
@@ -38,6 +40,10 @@ const claimForMs = 60_000;
 const maxRefusals = 5;
 /** A request that is not worked on within about half a minute is taken for lost. */
 const maxPolls = 12;
+/** What is not even answered so often is not asked any more: about a minute by the growing waits. */
+const maxFailedAsks = 6;
+/** After so many vain questions, one and a half and about six seconds long, what was to be opened is looked for itself: it may be there long before the vendor says so. */
+const looksWhilePolling = new Set([4, 6]);
 /** A note whose outcome is unknown is looked for so often before it is said again. */
 const looksForNote = 2;
 /** How long one run waits for the vendor's queue before it comes back later. */
@@ -131,7 +137,11 @@ async function workOff(
   const until = deps.clock.now().getTime() + pollWithinRunMs;
   for (;;) {
     signal.throwIfAborted();
-    const command = await nextCommand(deps, incidentId);
+    const { next: command, moot } = nextOf(await waitingCommands(deps, incidentId), deps.clock.now());
+    if (moot.length > 0) {
+      for (const one of moot) await giveUp(deps, one, 'the incident is being closed');
+      continue;
+    }
     if (command === null) return null;
     const stranger = foreignTo(deps.provider, command);
     if (stranger !== null) {
@@ -163,8 +173,16 @@ function foreignTo(provider: IncidentProvider, command: Command): string | null 
   return `the incident was opened in mode "${externalKind}", and the mode in use is "${provider.externalKind}"`;
 }
 
-async function nextCommand({ db, provider }: SyncDependencies, incidentId: string): Promise<Command | null> {
-  const row = await db
+/** It was refused so far, and is not worth another try. */
+async function giveUp(deps: SyncDependencies, command: Command, why: string): Promise<void> {
+  await change(deps.db, command, { state: 'superseded', last_error: why }, deps.clock.now());
+}
+
+/** In the order they were wished for. More than these wait only where nothing gets through anyway. */
+const queueLength = 100;
+
+async function waitingCommands({ db, provider }: SyncDependencies, incidentId: string): Promise<Command[]> {
+  const rows = await db
     .selectFrom('incident_commands as c')
     .innerJoin('incidents as i', 'i.id', 'c.incident_id')
     .leftJoin('send_budgets as b', (join) => join.on('b.lane', '=', providerLane(provider.connectionId)))
@@ -186,13 +204,12 @@ async function nextCommand({ db, provider }: SyncDependencies, incidentId: strin
       'b.paused_until',
     ])
     .where('c.incident_id', '=', incidentId)
-    .where('c.state', 'in', ['pending', 'accepted', 'unknown'])
+    .where('c.state', 'in', unsettledStates)
     .orderBy('c.created_at')
     .orderBy('c.id')
-    .limit(1)
-    .executeTakeFirst();
-  if (row === undefined) return null;
-  return {
+    .limit(queueLength)
+    .execute();
+  return rows.map((row) => ({
     id: row.id,
     incidentId: row.incident_id,
     payload: fromStorableJson(row.payload) as CommandPayload,
@@ -208,7 +225,7 @@ async function nextCommand({ db, provider }: SyncDependencies, incidentId: strin
     connectionId: row.connection_id,
     externalKind: row.external_kind,
     pausedUntil: row.paused_until,
-  };
+  }));
 }
 
 function toProviderCommand(command: Command): ProviderCommand {
@@ -225,19 +242,20 @@ async function step(deps: SyncDependencies, command: Command, signal: AbortSigna
   if (command.state === 'accepted' && command.requestId !== null)
     return poll(deps, command, command.requestId, signal);
   if (command.state === 'unknown' && (await settled(deps, command, signal))) return;
-  if (command.payload.kind === 'open') await assumeUnknown(deps, command);
+  if (doubles(command) && !(await assumeUnknown(deps, command))) return;
   const result = await deps.provider.submit(toProviderCommand(command), signal);
   await afterSubmit(deps, command, result);
 }
 
-/** Until the answer is written down the outcome is not known: whoever takes over after a crash looks before opening again. */
-async function assumeUnknown(deps: SyncDependencies, command: Command): Promise<void> {
+/** Said twice, these are there twice; the rest only sets again what is set. */
+function doubles({ payload }: Command): boolean {
+  return payload.kind === 'open' || payload.kind === 'add-note';
+}
+
+/** Until the answer is written down the outcome is not known: whoever takes over after a crash looks before saying it again. False when it is over meanwhile. */
+async function assumeUnknown(deps: SyncDependencies, command: Command): Promise<boolean> {
   const now = deps.clock.now();
-  await deps.db
-    .updateTable('incident_commands')
-    .set({ state: 'unknown', submitted_at: now, updated_at: now })
-    .where('id', '=', command.id)
-    .execute();
+  return change(deps.db, command, { state: 'unknown', polls: 0, submitted_at: now }, now);
 }
 
 /**
@@ -265,7 +283,7 @@ async function lookForOpened(
   command: Command,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const state = await deps.provider.read({ incidentId: command.incidentId, externalId: null }, signal);
+  const state = await findOpened(deps, command.incidentId, signal);
   if (!state.ok) {
     await retryLater(deps, command, state, 'looking');
     return true;
@@ -305,11 +323,12 @@ async function lookForNote(
 
 async function lookAgain(deps: SyncDependencies, command: Command, delayMs: number): Promise<void> {
   const now = deps.clock.now();
-  await deps.db
-    .updateTable('incident_commands')
-    .set({ polls: command.polls + 1, next_at: new Date(now.getTime() + delayMs), updated_at: now })
-    .where('id', '=', command.id)
-    .execute();
+  await change(
+    deps.db,
+    command,
+    { polls: command.polls + 1, next_at: new Date(now.getTime() + delayMs) },
+    now,
+  );
 }
 
 async function afterSubmit(deps: SyncDependencies, command: Command, result: SubmitResult): Promise<void> {
@@ -320,19 +339,19 @@ async function afterSubmit(deps: SyncDependencies, command: Command, result: Sub
     return retryLater(deps, command, result, result.reason === 'unknown' ? 'lost' : 'refused');
   }
   if (result.state === 'done') return confirm(deps, command, result);
-  await deps.db
-    .updateTable('incident_commands')
-    .set({
+  await change(
+    deps.db,
+    command,
+    {
       state: 'accepted',
       request_id: result.requestId,
       attempts: command.attempts + 1,
       polls: 0,
       submitted_at: now,
       next_at: new Date(now.getTime() + pollDelayMs(0)),
-      updated_at: now,
-    })
-    .where('id', '=', command.id)
-    .execute();
+    },
+    now,
+  );
 }
 
 /**
@@ -345,17 +364,17 @@ async function afterRejection(deps: SyncDependencies, command: Command, detail: 
   if (payload.kind !== 'open' || payload.incident.responders.length === 0) return fail(deps, command, detail);
   const now = deps.clock.now();
   deps.observe('retried', payload.kind, `${detail}; opened without its responders instead`);
-  await deps.db
-    .updateTable('incident_commands')
-    .set({
+  await change(
+    deps.db,
+    command,
+    {
       state: 'pending',
       payload: toStorableJson({ ...payload, incident: { ...payload.incident, responders: [] } }),
       last_error: toStorable(`refused with its responders: ${detail}`).slice(0, 1_000),
       attempts: command.attempts + 1,
-      updated_at: now,
-    })
-    .where('id', '=', command.id)
-    .execute();
+    },
+    now,
+  );
 }
 
 /** The vendor's queue usually needs well under a second; then it is asked ever less often. */
@@ -374,38 +393,47 @@ async function poll(
     signal,
   );
   const now = deps.clock.now();
-  if (!status.ok) return retryLater(deps, command, status, 'asking');
+  if (!status.ok) {
+    if (!isPassing(status) && command.polls >= maxFailedAsks) return loseTrack(deps, command, status);
+    return retryLater(deps, command, status, 'asking');
+  }
   if (status.state === 'done') return confirm(deps, command, status);
   if (status.state === 'pending') {
+    if (command.payload.kind === 'open' && looksWhilePolling.has(command.polls)) {
+      const there = await findOpened(deps, command.incidentId, signal);
+      if (!there.ok) return retryLater(deps, command, there, 'asking');
+      if (there.found && there.externalId !== null)
+        return confirm(deps, command, { externalId: there.externalId, externalUrl: there.externalUrl });
+    }
     // A request that is never processed is submitted again; opening twice opens one thing.
     const lost = command.polls >= maxPolls;
-    await deps.db
-      .updateTable('incident_commands')
-      .set({
+    await change(
+      deps.db,
+      command,
+      {
         polls: lost ? 0 : command.polls + 1,
         next_at: new Date(now.getTime() + pollDelayMs(command.polls + 1)),
-        updated_at: now,
         ...(lost ? { state: 'unknown' as const, request_id: null } : {}),
-      })
-      .where('id', '=', command.id)
-      .execute();
+      },
+      now,
+    );
     return;
   }
   const refusals = command.refusals + 1;
   if (refusals >= maxRefusals) return afterRejection(deps, command, status.detail);
   deps.observe('retried', command.payload.kind, status.detail);
-  await deps.db
-    .updateTable('incident_commands')
-    .set({
+  await change(
+    deps.db,
+    command,
+    {
       state: 'pending',
       request_id: null,
       refusals,
       last_error: toStorable(status.detail),
       next_at: new Date(now.getTime() + backoffMs(refusals)),
-      updated_at: now,
-    })
-    .where('id', '=', command.id)
-    .execute();
+    },
+    now,
+  );
 }
 
 /**
@@ -414,6 +442,23 @@ async function poll(
  * - `looking`, `asking`: only a question failed; that is no further try.
  */
 type Stage = 'lost' | 'refused' | 'looking' | 'asking';
+
+/** Nothing is wrong with the question: it is not the time for any. */
+function isPassing({ reason }: ProviderFailure): boolean {
+  return reason === 'rate-limited' || reason === 'held';
+}
+
+/** The question is answered wrongly again and again: what became of the request is looked for where it shows. */
+async function loseTrack(deps: SyncDependencies, command: Command, failure: ProviderFailure): Promise<void> {
+  const now = deps.clock.now();
+  const last_error = toStorable(`${failure.reason}: ${failure.code} ${failure.detail}`).slice(0, 1_000);
+  await change(
+    deps.db,
+    command,
+    { state: 'unknown', request_id: null, polls: 0, last_error, next_at: now },
+    now,
+  );
+}
 
 /** What the vendor names may be longer. */
 function retryDelayMs(failure: ProviderFailure, tries: number): number {
@@ -442,12 +487,13 @@ async function retryLater(
   const question = stage === 'looking' || stage === 'asking';
   const next = new Date(now.getTime() + retryDelayMs(failure, question ? command.polls : command.attempts));
   if (failure.reason === 'rate-limited') await pauseProvider(deps.db, deps.provider.connectionId, next, now);
-  const passing = failure.reason === 'rate-limited' || failure.reason === 'held';
+  const passing = isPassing(failure);
   if (failure.reason !== 'held')
     deps.observe('retried', command.payload.kind, `${failure.reason} ${failure.code}`);
-  await deps.db
-    .updateTable('incident_commands')
-    .set({
+  await change(
+    deps.db,
+    command,
+    {
       // Whoever looked in vain before must look again: what is refused now says nothing about then.
       state: stage === 'lost' ? 'unknown' : command.state,
       ...(stage === 'lost' ? { polls: 0, submitted_at: now } : {}),
@@ -455,10 +501,9 @@ async function retryLater(
       ...(question || passing ? {} : { attempts: command.attempts + 1 }),
       last_error: toStorable(`${failure.reason}: ${failure.code} ${failure.detail}`).slice(0, 1_000),
       next_at: next,
-      updated_at: now,
-    })
-    .where('id', '=', command.id)
-    .execute();
+    },
+    now,
+  );
 }
 
 async function confirm(
@@ -466,79 +511,37 @@ async function confirm(
   command: Command,
   outcome: { externalId: string; externalUrl: string | null; processedAt?: Date | null },
 ): Promise<void> {
-  const now = deps.clock.now();
-  const { payload } = command;
-  const opened = payload.kind === 'open';
-  await deps.db.transaction().execute(async (tx) => {
-    // Locked first, as whoever compares both sides does: neither must see half of this.
-    const incident = await tx
-      .selectFrom('incidents')
-      .select('confirmed_state')
-      .where('id', '=', command.incidentId)
-      .forUpdate()
-      .executeTakeFirstOrThrow();
-    const said = { by: command.by, vendorAt: outcome.processedAt ?? null, at: now };
-    const confirmed = afterCommand(readConfirmedState(incident.confirmed_state), payload, said);
-    await tx
-      .updateTable('incidents')
-      .set({ confirmed_state: writeConfirmedState(confirmed) })
-      .where('id', '=', command.incidentId)
-      .execute();
-    await tx
-      .updateTable('incident_commands')
-      .set({ state: 'confirmed', last_error: null, updated_at: now })
-      .where('id', '=', command.id)
-      .execute();
-    if (payload.kind === 'close' && payload.twin !== undefined)
-      await auditSync(tx, deps, command, { closedTwin: payload.twin }, now);
-    if (!opened) return;
-    await tx
-      .updateTable('incidents')
-      .set({
-        external_kind: deps.provider.externalKind,
-        external_id: outcome.externalId,
-        external_url: outcome.externalUrl,
-        updated_at: now,
-      })
-      .where('id', '=', command.incidentId)
-      .execute();
-    await auditSync(tx, deps, command, { opened: outcome.externalId, url: outcome.externalUrl }, now);
-    const members = await membersOf(tx, [command.incidentId]);
-    await enqueue(tx, changedJobs(members.filter((member) => member.archivedAt === null)));
-  });
-  deps.observe('confirmed', payload.kind, '');
-}
-
-/** What the provider did with a command belongs to the history of the incident. */
-async function auditSync(
-  tx: Tx,
-  deps: SyncDependencies,
-  command: Command,
-  details: Record<string, unknown>,
-  at: Date,
-): Promise<void> {
-  await audit(tx, [
-    {
-      alertId: null,
-      incidentId: command.incidentId,
-      action: 'sync',
-      userId: 'system',
-      door: 'system',
-      details: { provider: deps.provider.name, ...details },
-      at,
-    },
-  ]);
+  const { db, provider, clock } = deps;
+  const confirmed = await confirmCommand(db, provider, command, outcome, clock.now());
+  if (confirmed) deps.observe('confirmed', command.payload.kind, '');
 }
 
 async function fail(deps: SyncDependencies, command: Command, detail: string): Promise<void> {
   const now = deps.clock.now();
-  await deps.db.transaction().execute(async (tx) => {
-    await tx
-      .updateTable('incident_commands')
-      .set({ state: 'failed', last_error: toStorable(detail).slice(0, 1_000), updated_at: now })
-      .where('id', '=', command.id)
-      .execute();
-    await auditSync(tx, deps, command, { failed: command.payload.kind, reason: detail }, now);
+  const failed = await deps.db.transaction().execute(async (tx) => {
+    const changes = { state: 'failed' as const, last_error: toStorable(detail).slice(0, 1_000) };
+    const changed = await change(tx, command, changes, now);
+    if (!changed) return false;
+    const details = { failed: command.payload.kind, reason: detail };
+    await auditSync(tx, deps.provider.name, command.incidentId, details, now);
+    return true;
   });
-  deps.observe('failed', command.payload.kind, detail);
+  if (failed) deps.observe('failed', command.payload.kind, detail);
+}
+
+/** Writes what became of a command. False when it is over meanwhile: confirmed by what was found there, or taken back. */
+async function change(
+  db: Db | Tx,
+  command: Command,
+  changes: Updateable<IncidentCommandsTable>,
+  now: Date,
+): Promise<boolean> {
+  const row = await db
+    .updateTable('incident_commands')
+    .set({ ...changes, updated_at: now })
+    .where('id', '=', command.id)
+    .where('state', 'in', unsettledStates)
+    .returning('id')
+    .executeTakeFirst();
+  return row !== undefined;
 }

@@ -1,11 +1,19 @@
 import type { Db } from '../db/pool.ts';
+import { toStorable } from '../db/text.ts';
 import { isUuid } from '../lib/ids.ts';
 import type { Clock } from '../lib/clock.ts';
+import { unsettledStates } from './incident-commands.ts';
 import { rememberedOwner, type StoredEvent } from './inbound-events.ts';
 import type { IncidentProvider, ProviderFailure } from './provider.ts';
 
 export type WhoseEvents =
-  | { kind: 'ours'; incident: { id: string; externalId: string | null }; opening: boolean }
+  | {
+      kind: 'ours';
+      incident: { id: string; externalId: string | null; createdAt: Date };
+      opening: boolean;
+      /** The id it has there, where the provider was asked whose it is. */
+      identifiedAs: string | null;
+    }
   | { kind: 'not-ours'; why: string }
   | { kind: 'later'; why: string }
   | { kind: 'failed'; failure: ProviderFailure };
@@ -30,7 +38,7 @@ export async function whoseEvents(
     .filter((one) => one !== null)
     .toReversed();
   const marked = said.map((one) => one.incidentId).find((id) => id !== null);
-  if (marked !== undefined) return byMark(deps, marked);
+  if (marked !== undefined) return byMark(deps, marked, null);
   const externalIds = [subject, ...said.flatMap((one) => one.externalIncidentId ?? [])];
   const known = await byExternalId(deps, externalIds);
   if (known !== null) return known;
@@ -45,7 +53,7 @@ export async function whoseEvents(
     if (waited < mayBeNewForMs) return { kind: 'later', why: 'the provider does not know it yet' };
     return { kind: 'not-ours', why: 'the provider does not know it' };
   }
-  if (answer.incidentId !== null) return byMark(deps, answer.incidentId);
+  if (answer.incidentId !== null) return byMark(deps, answer.incidentId, answer.externalId);
   return (
     (await byExternalId(deps, answer.externalId === null ? [] : [answer.externalId])) ?? {
       kind: 'not-ours',
@@ -57,6 +65,7 @@ export async function whoseEvents(
 async function byMark(
   { db, provider }: { db: Db; provider: IncidentProvider },
   incidentId: string,
+  identifiedAs: string | null,
 ): Promise<WhoseEvents> {
   const incident = isUuid(incidentId) ? await find(db, incidentId) : undefined;
   if (incident === undefined) return { kind: 'not-ours', why: `there is no incident ${incidentId} here` };
@@ -72,15 +81,16 @@ async function byMark(
   }
   return {
     kind: 'ours',
-    incident: { id: incident.id, externalId: incident.external_id },
+    incident: { id: incident.id, externalId: incident.external_id, createdAt: incident.created_at },
     opening: incident.external_id === null && (await isOpening(db, incident.id)),
+    identifiedAs,
   };
 }
 
 function find(db: Db, id: string) {
   return db
     .selectFrom('incidents')
-    .select(['id', 'external_id', 'connection_id', 'external_kind'])
+    .select(['id', 'external_id', 'connection_id', 'external_kind', 'created_at'])
     .where('id', '=', id)
     .executeTakeFirst();
 }
@@ -91,7 +101,7 @@ async function isOpening(db: Db, incidentId: string): Promise<boolean> {
     .select('id')
     .where('incident_id', '=', incidentId)
     .where('kind', '=', 'open')
-    .where('state', 'in', ['pending', 'accepted', 'unknown'])
+    .where('state', 'in', unsettledStates)
     .limit(1)
     .executeTakeFirst();
   return row !== undefined;
@@ -104,12 +114,13 @@ async function byExternalId(
   if (externalIds.length === 0) return null;
   const row = await db
     .selectFrom('incidents')
-    .select(['id', 'external_id'])
+    .select(['id', 'external_id', 'created_at'])
     .where('connection_id', '=', provider.connectionId)
     .where('external_kind', '=', provider.externalKind)
-    .where('external_id', 'in', externalIds)
+    .where('external_id', 'in', externalIds.map(toStorable))
     .limit(1)
     .executeTakeFirst();
   if (row === undefined) return null;
-  return { kind: 'ours', incident: { id: row.id, externalId: row.external_id }, opening: false };
+  const incident = { id: row.id, externalId: row.external_id, createdAt: row.created_at };
+  return { kind: 'ours', incident, opening: false, identifiedAs: row.external_id };
 }

@@ -1,7 +1,7 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { callJson, type HttpOptions, type HttpResult } from './http.ts';
+import { callJson, type HttpOptions, type HttpResult, maskSecrets } from './http.ts';
 
 const key = 'key-that-must-not-leak';
 const options: HttpOptions = {
@@ -68,12 +68,8 @@ describe('callJson', () => {
     expect(await get(url)).toMatchObject({ ok: true, status: 500, body: { message: 'x' } });
   });
 
-  it('masks secrets in whatever comes back', async () => {
-    const url = await listen((request, response) =>
-      response.end(JSON.stringify({ said: request.headers.authorization })),
-    );
-    const result = await get(url, { secrets: [key, ''] });
-    expect(result).toMatchObject({ ok: true, body: { said: 'GenieKey [secret]' } });
+  it('masks secrets in words', () => {
+    expect(maskSecrets(`GenieKey ${key}, ${key}`, [key, ''])).toBe('GenieKey [secret], [secret]');
   });
 
   it('calls no link-local address', async () => {

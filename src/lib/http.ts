@@ -11,10 +11,8 @@ export type HttpOptions = {
   timeoutMs: number;
   /** A longer answer is given up. */
   maxBodyBytes: number;
-  /** Sent with every call; may hold credentials, which appear in no outcome. */
+  /** Sent with every call; may hold credentials. What the other side answers may quote them: see `maskSecrets`. */
   headers?: Record<string, string>;
-  /** Masked in whatever comes back: vendors quote requests, and what they say is logged and kept. */
-  secrets?: readonly string[];
 };
 
 export type HttpRequest = {
@@ -75,7 +73,7 @@ export async function callJson(
         received,
       );
     }
-    return parsed(masked(text, options.secrets ?? []), received);
+    return parsed(text, received);
   } catch (error) {
     if (signal.aborted)
       return failure('network', 'maybe', 'aborted', 'given up while waiting for the answer', received);
@@ -119,8 +117,11 @@ async function readText(response: Response, maxBodyBytes: number): Promise<strin
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** Before it is parsed, so that no part of the answer has to be thought of. */
-function masked(text: string, secrets: readonly string[]): string {
+/**
+ * For words of the other side that are logged or kept: vendors quote requests. Never
+ * for what decides something: a short secret is part of ordinary words.
+ */
+export function maskSecrets(text: string, secrets: readonly string[]): string {
   return secrets.reduce((rest, secret) => (secret === '' ? rest : rest.replaceAll(secret, '[secret]')), text);
 }
 

@@ -7,6 +7,7 @@ type Incident = {
   severity: string;
   assignedTo: string | null;
   externalId: string;
+  externalUrl: string | null;
   actions: { action: string; userId: string; source: string; details: Record<string, unknown> }[];
   alerts: { id: string; status: string; severity: string }[];
 };
@@ -60,7 +61,7 @@ describe('without any webhook, the comparison', () => {
     world = await startWorld({ opsgenieStatusAsks: 0 });
   });
   afterAll(() => world.stop());
-  const { fire, incidentOf, compare, deaf, settle, writes, repairs } = voice(() => world);
+  const { fire, incidentOf, compare, deaf, hearing, settle, writes, repairs } = voice(() => world);
   const there = (incident: Incident) =>
     world.opsgenie.alerts().find((alert) => alert.id === incident.externalId);
   beforeEach(() => deaf());
@@ -78,9 +79,16 @@ describe('without any webhook, the comparison', () => {
       alerts: [{ status: 'acknowledged' }],
     });
     expect(repairs(after)).toEqual([{ here: ['acknowledged', 'assigned', 'severity P2'], there: [] }]);
-    world.opsgenie.person.unacknowledge(incident.externalId, 'ada@example.com');
+    world.opsgenie.person.unacknowledge(incident.externalId, 'bob@example.com');
     await compare();
-    expect((await incidentOf(incident.id)).alerts).toMatchObject([{ status: 'firing' }]);
+    const back = await incidentOf(incident.id);
+    expect(back.alerts).toMatchObject([{ status: 'firing' }]);
+    // Whoever acknowledges there is in charge; who took it back nobody said, and it was no rule of Opsgenie's.
+    const who = (action: string) =>
+      back.actions.filter((entry) => entry.action === action).map((entry) => entry.userId);
+    expect(who('acknowledge')).toEqual(['opsgenie:ada@example.com']);
+    expect(who('unacknowledge')).toEqual(['opsgenie:unknown']);
+    expect(who('update')).toEqual(['opsgenie:unknown']);
     world.opsgenie.person.close(incident.externalId, 'ada@example.com');
     await compare();
     const closed = await incidentOf(incident.id);
@@ -96,6 +104,45 @@ describe('without any webhook, the comparison', () => {
         .slice(calls)
         .filter((call) => call.path.includes(incident.externalId)),
     ).toEqual([]);
+  });
+
+  it('brings in notes once, whether a webhook told of them before or tells of them after, and none of ours', async () => {
+    const incident = await fire('Noted silently');
+    const notes = async () =>
+      (await incidentOf(incident.id)).actions
+        .filter((entry) => entry.action === 'note')
+        .map((entry) => [entry.userId, entry.source, entry.details['text']]);
+    await world.call('POST', `/api/v1/incidents/${incident.id}/notes`, { text: 'from here' });
+    await settle();
+    hearing();
+    world.opsgenie.person.addNote(incident.externalId, 'heard', 'ada@example.com');
+    await settle();
+    deaf();
+    world.opsgenie.person.addNote(incident.externalId, 'unheard', 'ada@example.com');
+    world.opsgenie.person.addNote(incident.externalId, 'from here', 'bob@example.com');
+    // The list has the time of the note, a webhook that of the change.
+    for (const note of there(incident)?.notes ?? [])
+      note.createdAt = new Date(Date.parse(note.createdAt) - 700).toISOString();
+    const before = writes().length;
+    await compare();
+    await compare();
+    const all = [
+      ['token:admin', 'api', 'from here'],
+      ['opsgenie:ada@example.com', 'webhook', 'heard'],
+      ['opsgenie:ada@example.com', 'system', 'unheard'],
+      ['opsgenie:bob@example.com', 'system', 'from here'],
+    ];
+    expect(await notes()).toEqual(all);
+    const card = world.slack.messages('#alert-critical').find((one) => one.text.includes('Noted silently'));
+    expect(JSON.stringify(card?.blocks)).toContain('from here');
+    // The webhook of the other comes at last.
+    const late = world.opsgenie.deliveries().find((one) => one.body.includes('unheard'));
+    await world.call('POST', '/api/v1/webhooks/opsgenie', late?.body, {
+      'X-GoMon-Webhook-Secret': opsgenieWebhookSecret,
+    });
+    await settle();
+    expect(await notes()).toEqual(all);
+    expect(writes()).toHaveLength(before);
   });
 
   it('says again what the provider lost, and agrees then', async () => {
@@ -116,6 +163,16 @@ describe('without any webhook, the comparison', () => {
     await settle();
     expect(there(incident)?.status).toBe('closed');
     expect(repairs(await incidentOf(incident.id))).toEqual([{ here: [], there: ['close'] }]);
+  });
+
+  it('brings back a link that is missing or leads elsewhere', async () => {
+    const incident = await fire('Without a link');
+    for (const url of [null, 'https://old.app.opsgenie.com/alert/detail/1/details']) {
+      await world.rows('UPDATE incidents SET external_url = $2 WHERE id = $1', [incident.id, url]);
+      await compare();
+      expect((await incidentOf(incident.id)).externalUrl).toBe(incident.externalUrl);
+    }
+    expect(repairs(await incidentOf(incident.id))).toEqual([]);
   });
 
   it('does not read what was just opened, and reads each incident once in its time', async () => {
@@ -215,6 +272,48 @@ describe('in the Incident API', () => {
     expect(writes()).toHaveLength(before);
   });
 
+  it('a note on the incident itself, of which no webhook tells, is brought in; ours are not', async () => {
+    const incident = await fire('Noted on it');
+    await world.call('POST', `/api/v1/incidents/${incident.id}/notes`, { text: 'from here' });
+    world.opsgenie.person.addNote(incident.externalId, 'on the incident', 'ada@example.com');
+    world.opsgenie.person.addNote(ownerAlert(incident)?.id ?? '', 'on the alert', 'ada@example.com');
+    await settle();
+    await compare();
+    await world.call('PUT', `/api/v1/incidents/${incident.id}/status`, { status: 'resolved' });
+    await settle();
+    expect(thereIs('Noted on it')[0]?.notes.map((note) => note.note)).toEqual(
+      expect.arrayContaining(['token:admin: from here', 'on the incident', 'by token:admin']),
+    );
+    // Compared once more.
+    await world.rows('UPDATE incidents SET confirmed_state = NULL WHERE id = $1', [incident.id]);
+    await compare();
+    const notes = (await incidentOf(incident.id)).actions.filter((entry) => entry.action === 'note');
+    expect(notes.map((entry) => entry.details['text'])).toEqual([
+      'from here',
+      'on the alert',
+      'on the incident',
+    ]);
+  });
+
+  it('one that a person opens again there is resolved there again, though nothing else is open', async () => {
+    const incident = await fire('Opened again');
+    const { items } = (await world.call('GET', '/api/v1/incidents?status=open,assigned')).body;
+    for (const { id } of items)
+      await world.call('PUT', `/api/v1/incidents/${id}/status`, { status: 'resolved' });
+    await settle();
+    expect(thereIs('Opened again')).toMatchObject([{ status: 'resolved' }]);
+    await compare();
+    world.opsgenie.person.reopen(incident.externalId, 'ada@example.com');
+    world.opsgenie.indexNow();
+    const before = writes().length;
+    await compare();
+    expect(thereIs('Opened again')).toMatchObject([{ status: 'resolved' }]);
+    expect(await incidentOf(incident.id)).toMatchObject({ status: 'resolved' });
+    expect(writes()).toHaveLength(before + 1);
+    await compare();
+    expect(writes()).toHaveLength(before + 1);
+  });
+
   it('is heard although the webhook leaves the details out', async () => {
     world.opsgenie.deliverTo(
       `${world.url}/api/v1/webhooks/opsgenie`,
@@ -256,6 +355,48 @@ describe('in the Incident API', () => {
     const said = writes().length;
     await compare();
     expect(writes()).toHaveLength(said);
+  });
+
+  it('of two with one mark the one that people work on here is the younger: the older takes over all of it', async () => {
+    const incident = await fire('Younger one');
+    const [younger] = thereIs('Younger one');
+    const alertId = incident.alerts[0]?.id ?? '';
+    await world.call('PUT', `/api/v1/alerts/${alertId}/acknowledge`);
+    await world.call('PUT', `/api/v1/incidents/${incident.id}/assign`, { assignedTo: 'bob@example.com' });
+    await world.call('PUT', `/api/v1/alerts/${alertId}/escalate`, { severity: 'P0' });
+    await world.call('PUT', `/api/v1/alerts/${alertId}/acknowledge`);
+    await settle();
+    expect(await incidentOf(incident.id)).toMatchObject({ assignedTo: 'bob@example.com', severity: 'P0' });
+    const { tags, details, responders } = younger ?? {};
+    const created = await fetch(`${world.opsgenie.url}/v1/incidents/create`, {
+      method: 'POST',
+      headers: { authorization: `GenieKey ${world.opsgenie.apiKey}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ message: 'Younger one', tags, details, responders, priority: 'P2' }),
+    });
+    expect(created.status).toBe(202);
+    const older = thereIs('Younger one').find((one) => one.id !== younger?.id);
+    if (older !== undefined) older.createdAtMs = (younger?.createdAtMs ?? 0) - 1_000;
+    world.opsgenie.indexNow();
+    const rows = (await incidentOf(incident.id)).actions.length;
+    await compare();
+    const after = await incidentOf(incident.id);
+    expect(after).toMatchObject({
+      externalId: older?.id,
+      externalUrl: `${world.opsgenie.url}/incident/detail/${older?.id}`,
+      status: 'assigned',
+      assignedTo: 'bob@example.com',
+      severity: 'P0',
+      alerts: [{ status: 'acknowledged' }],
+    });
+    expect(thereIs('Younger one').map((one) => [one.id, one.status, one.priority])).toEqual([
+      [younger?.id, 'resolved', 'P1'],
+      [older?.id, 'open', 'P1'],
+    ]);
+    expect(ownerAlert(after)).toMatchObject({ acknowledged: true, owner: 'bob@example.com' });
+    // Nobody there did anything.
+    expect(after.actions.slice(rows).map((entry) => [entry.action, entry.userId])).toEqual(
+      Array.from({ length: 3 }, () => ['sync', 'system']),
+    );
   });
 
   it('is not opened again while a search may not find it yet', async () => {

@@ -161,8 +161,14 @@ describe('an incident', () => {
     const second = (await alertOf(id)).incidentId;
     expect(second).not.toBeNull();
     expect(second).not.toBe(first);
-    expect(await incidentOf(first)).toMatchObject({ status: 'resolved' });
-    expect(await incidentOf(second)).toMatchObject({ status: 'open' });
+    // An alert belongs to its latest incident.
+    expect(await incidentOf(first)).toMatchObject({ status: 'resolved', alertCount: 0, alerts: [] });
+    expect(await incidentOf(second)).toMatchObject({ status: 'open', alertCount: 1, alerts: [{ id }] });
+    const { items } = (await world.call('GET', '/api/v1/incidents?q=comes')).body;
+    expect(items).toMatchObject([
+      { id: second, alertCount: 1 },
+      { id: first, alertCount: 0 },
+    ]);
     expect(atOpsgenie('Comes back').map((one) => one.status)).toEqual(['closed', 'open']);
   });
 

@@ -96,6 +96,28 @@ describe('Opsgenie in trouble', () => {
     expect(await opsgenieState(world)).toMatchObject({ state: 'ok' });
   });
 
+  it('says what was wished for after a command that Opsgenie refuses again and again', async () => {
+    const id = await fire(world, 'Nobody there');
+    await world.drain();
+    const incident = await incidentOf(world, id);
+    const status = 'No user exists with username [nobody]';
+    world.opsgenie.fault({ path: /assign$/, effect: 'fail-request', status, times: 100 });
+    await world.call('PUT', `/api/v1/incidents/${incident.id}/assign`, { assignedTo: 'nobody@example.com' });
+    await world.call('PUT', `/api/v1/alerts/${id}/escalate`, { severity: 'P0' });
+    await world.call('PUT', `/api/v1/alerts/${id}/acknowledge`);
+    const there = () => world.opsgenie.alerts().find((one) => one.id === incident.externalId);
+    await expect
+      .poll(there, { timeout: 4_000 })
+      .toMatchObject({ acknowledged: true, priority: 'P1', status: 'open' });
+    await resolve(world, 'Nobody there');
+    expect(there()).toMatchObject({ status: 'closed' });
+    const assigns = world.opsgenie
+      .calls()
+      .filter((one) => one.path.endsWith(`${incident.externalId}/assign`));
+    expect(assigns.length).toBeLessThan(5);
+    world.opsgenie.clearFaults();
+  });
+
   it('closes what it opened, though the close was answered with an error', async () => {
     world.opsgenie.fault({ method: 'POST', path: /close/, effect: 'status', status: 500, applied: true });
     await resolve(world, 'Slow queue');

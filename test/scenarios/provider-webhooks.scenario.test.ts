@@ -132,13 +132,15 @@ describe('what a person does in Opsgenie', () => {
     await world.call('POST', `/api/v1/alerts/${incident.alerts[0]?.id}/notes`, { text: 'looked' });
     await settle();
     expect((await incidentOf(incident.id)).severity).toBe('P3');
-    expect(writes()).toHaveLength(before);
+    // Nothing but the note.
+    expect(writes()).toHaveLength(before + 1);
     await world.call('PUT', `/api/v1/alerts/${incident.alerts[0]?.id}/escalate`, {});
     await settle();
     expect((await incidentOf(incident.id)).severity).toBe('P0');
     expect(there(incident)).toMatchObject({ priority: 'P1' });
     expect(rowsOf(await incidentOf(incident.id), 'update')).toMatchObject([
       { userId: 'opsgenie:ada@example.com', details: { severity: { from: 'P1', to: 'P3' } } },
+      { userId: 'system', details: { severity: { from: 'P3', to: 'P0' } } },
     ]);
   });
 
@@ -175,6 +177,28 @@ describe('what a person does in Opsgenie', () => {
       'token:admin',
       'opsgenie:ada@example.com',
     ]);
+  });
+
+  it('a note on an alert reaches it there by the person who wrote it, once, and does not come back', async () => {
+    const incident = await fire('Noted on the alert');
+    const alertId = incident.alerts[0]?.id ?? '';
+    const before = writes().length;
+    await world.call('POST', `/api/v1/alerts/${alertId}/notes`, { text: 'disk is full' });
+    await settle();
+    world.opsgenie.person.addNote(incident.externalId, 'adding one', 'ada@example.com');
+    await settle();
+    await world.call('PUT', `/api/v1/alerts/${alertId}/acknowledge`);
+    await settle();
+    expect(there(incident)?.notes).toMatchObject([
+      { note: 'disk is full', owner: 'token:admin' },
+      { note: 'adding one', owner: 'ada@example.com' },
+    ]);
+    expect(rowsOf(await incidentOf(incident.id), 'note').map((row) => row.userId)).toEqual([
+      'token:admin',
+      'opsgenie:ada@example.com',
+    ]);
+    // The note and the acknowledgement.
+    expect(writes()).toHaveLength(before + 2);
   });
 
   it('closing: the alerts are resolved, the message ends, and a refire is a new incident', async () => {
@@ -281,6 +305,30 @@ describe('echoes and repeats', () => {
     expect(rowsOf(after, 'assign')).toHaveLength(1);
   });
 
+  it('what looks the same a minute later happened again, unless it says when', async () => {
+    const incident = await fire('Escalated twice');
+    const alertId = incident.alerts[0]?.id ?? '';
+    const escalate = JSON.stringify({ action: 'Escalate', alert: { alertId: incident.externalId } });
+    const timed = JSON.stringify({
+      action: 'Escalate',
+      alert: { alertId: incident.externalId, updatedAt: Date.now() },
+    });
+    for (const body of [escalate, timed]) expect((await post(body)).body.ignored).toBe(0);
+    await settle();
+    expect((await incidentOf(incident.id)).alerts).toMatchObject([{ status: 'escalated' }]);
+    await world.call('PUT', `/api/v1/alerts/${alertId}/acknowledge`);
+    await settle();
+    expect((await post(escalate)).body.ignored).toBe(1);
+    await world.advance(61_000);
+    expect((await post(timed)).body.ignored).toBe(1);
+    expect((await post(escalate)).body.ignored).toBe(0);
+    expect((await post(escalate)).body.ignored).toBe(1);
+    await settle();
+    const after = await incidentOf(incident.id);
+    expect(after.alerts).toMatchObject([{ status: 'escalated' }]);
+    expect(rowsOf(after, 'escalate')).toHaveLength(2);
+  });
+
   it('JSON that says it is a form, old priorities and a second Create are read all the same', async () => {
     const incident = await fire('Odd bodies');
     const alert = there(incident);
@@ -300,6 +348,31 @@ describe('echoes and repeats', () => {
 });
 
 describe('whose it is', () => {
+  it.each([
+    ['a NUL', '{"action":"Acknowledge","alert":{"alertId":"a\\u0000b"}}'],
+    ['half a character', '{"action":"Acknowledge","alert":{"alertId":"a\\ud800"}}'],
+    ['no end', JSON.stringify({ action: 'Acknowledge', alert: { alertId: 'a'.repeat(201) } })],
+  ])('an id with %s is refused', async (_name, body) => {
+    expect(await post(body)).toMatchObject({
+      status: 400,
+      body: { detail: expect.stringContaining('alertId') },
+    });
+  });
+
+  it('NUL and half characters elsewhere are kept', async () => {
+    const bad = 'a\\u0000\\ud800';
+    const body = `{"action":"${bad}","alert":{"alertId":"odd-text","alias":"${bad}","note":"${bad}","username":"${bad}"}}`;
+    expect((await post(body)).status).toBe(200);
+    await settle();
+    expect(await outcomes('odd-text')).toEqual(['not ours: it carries no mark of ours']);
+    const details = `{"action":"Close","alert":{"alertId":"odd-details","details":{"incident-id":"a\\u0000"}}}`;
+    expect((await post(details)).status).toBe(200);
+    await settle();
+    expect(await outcomes('odd-details')).toEqual([
+      'not ours: it pages for an incident that was not opened here',
+    ]);
+  });
+
   it('strangers cost no call; what names nothing but an unknown id costs one and is left alone', async () => {
     const before = world.opsgenie.calls().length;
     await post(
@@ -337,6 +410,66 @@ describe('whose it is', () => {
     expect(incident).toMatchObject({ assignedTo: 'ada@example.com', alerts: [{ status: 'acknowledged' }] });
     expect(rowsOf(incident, 'acknowledge')).toMatchObject([{ userId: 'opsgenie:ada@example.com' }]);
     expect(world.opsgenie.alerts().filter((one) => one.message.includes('Too early'))).toHaveLength(1);
+  });
+
+  /** Fires an alert, and answers what was opened for it there, whatever became of the answer. */
+  async function openThere(title: string) {
+    const answer = await world.call('POST', '/api/v1/alerts', { title, severity: 'P1', dedupKey: title });
+    const alert = await world.opsgenie.waitFor((sandbox) =>
+      sandbox.alerts().find((one) => one.message.includes(title)),
+    );
+    const incident = async (): Promise<Incident> => {
+      const { incidentId } = (await world.call('GET', `/api/v1/alerts/${answer.body.results[0].id}`)).body;
+      return incidentOf(incidentId);
+    };
+    return { alert, incident };
+  }
+  const opened = (title: string) =>
+    world.opsgenie.alerts().filter((one) => one.message.includes(title)).length;
+
+  it('a close there before the lost answer to the opening was looked for: closed here, and nobody is paged again', async () => {
+    world.opsgenie.fault({ method: 'POST', path: '/v2/alerts', effect: 'reset', applied: true });
+    const { alert, incident } = await openThere('Closed at once');
+    world.opsgenie.person.close(alert.id, 'ada@example.com');
+    await settle();
+    const after = await incident();
+    expect(after).toMatchObject({
+      status: 'resolved',
+      externalId: alert.id,
+      alerts: [{ status: 'resolved' }],
+    });
+    expect(rowsOf(after, 'incident_status')).toMatchObject([{ userId: 'opsgenie:ada@example.com' }]);
+    expect(opened('Closed at once')).toBe(1);
+  });
+
+  it('where the request status stays silent the webhook of the opening is enough', async () => {
+    const status = { method: 'GET', path: '/v2/alerts/requests/', effect: 'status', status: 404 } as const;
+    world.opsgenie.fault({ ...status, times: 10_000 });
+    const { alert, incident } = await openThere('Status unknown');
+    await expect.poll(async () => (await incident()).externalId, { timeout: 4_000 }).toBe(alert.id);
+    world.opsgenie.person.acknowledge(alert.id, 'ada@example.com');
+    await settle();
+    expect(await incident()).toMatchObject({
+      assignedTo: 'ada@example.com',
+      alerts: [{ status: 'acknowledged' }],
+    });
+    world.opsgenie.clearFaults();
+    expect(opened('Status unknown')).toBe(1);
+  });
+
+  it('where the request status stays silent an acknowledgement there is shown at once', async () => {
+    const status = { method: 'GET', path: '/v2/alerts/requests/', effect: 'status', status: 404 } as const;
+    world.opsgenie.fault({ ...status, times: 10_000 });
+    const { alert, incident } = await openThere('Acked at once');
+    world.opsgenie.person.acknowledge(alert.id, 'ada@example.com');
+    await expect
+      .poll(async () => (await incident()).alerts[0]?.status, { timeout: 1_200 })
+      .toBe('acknowledged');
+    world.opsgenie.clearFaults();
+    await settle();
+    const after = await incident();
+    expect(after).toMatchObject({ externalId: alert.id, assignedTo: 'ada@example.com' });
+    expect(rowsOf(after, 'sync').filter((row) => 'opened' in row.details)).toHaveLength(1);
   });
 
   it('what cannot be read at once is read later', async () => {

@@ -23,6 +23,8 @@ export class FakeProvider implements IncidentProvider {
   /** What it shows beside being open. */
   shows: Partial<ProviderState> = {};
   notes: string[] = [];
+  /** Absent unless a test gives it. */
+  identify?: IncidentProvider['identify'] & object;
   /** So many looks do not find what is there. */
   hiddenLooks = 0;
   submits: Answer[] = [];

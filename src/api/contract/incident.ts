@@ -13,8 +13,11 @@ export const Incident = z.object({
   provider: z.string().nullable(),
   externalId: z.string().nullable(),
   externalUrl: z.string().nullable().describe('The incident at the provider; null until it confirmed it.'),
-  alertCount: z.number().int(),
-  primaryAlertId: z.string().nullable(),
+  alertCount: z.number().int().describe('An alert belongs to its latest incident.'),
+  primaryAlertId: z
+    .string()
+    .nullable()
+    .describe('The alert it was opened for, which may belong to a later incident by now.'),
   createdAt: z.string(),
   updatedAt: z.string(),
   resolvedAt: z.string().nullable(),

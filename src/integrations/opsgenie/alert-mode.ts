@@ -7,13 +7,13 @@ import type {
   SubmitResult,
 } from '../../incidents/provider.ts';
 import { alertAction, createAlertBody } from './alert-payload.ts';
-import { findNote } from './find-note.ts';
 import { identifyAlert } from './identify.ts';
 import type { OpsgenieAnswer } from './client.ts';
 import { heldAlready } from '../../incidents/held-already.ts';
 import { incidentMark } from './incident-mark.ts';
 import { record, text, time } from './json.ts';
 import { clipText, limits } from './limits.ts';
+import { findNote, listNotes } from './notes.ts';
 import { severityOf } from './priority.ts';
 import type { OpsgenieContext, OpsgenieMode } from './provider.ts';
 import { acceptedRequestId, readRequestOutcome } from './request-status.ts';
@@ -41,7 +41,7 @@ export function alertMode(context: OpsgenieContext): OpsgenieMode {
     signal: AbortSignal,
   ): Promise<RequestStatus | ProviderFailure> {
     const path = `/v2/alerts/requests/${encodeURIComponent(requestId)}`;
-    const outcome = readRequestOutcome(await client.call('GET', path, undefined, signal));
+    const outcome = readRequestOutcome(await client.call('GET', path, undefined, signal), client.mask);
     if (!outcome.ok || outcome.state === 'pending') return outcome;
     if (outcome.state === 'failed') {
       const state = await read(command.ref, signal);
@@ -76,6 +76,10 @@ export function alertMode(context: OpsgenieContext): OpsgenieMode {
     hasNote: (ref, { text: wanted }, signal) => {
       const { path, query } = alertPath(ref);
       return findNote(client, `${path}/notes${query}`, clipText(wanted, limits.note), signal);
+    },
+    listNotes: (ref, signal) => {
+      const { path, query } = alertPath(ref);
+      return listNotes(client, `${path}/notes${query}`, ref.externalId ?? '', signal);
     },
   };
 }

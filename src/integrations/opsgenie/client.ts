@@ -1,5 +1,5 @@
 import type { ProviderFailure } from '../../incidents/provider.ts';
-import { callJson, type HttpRequest, type HttpResponse } from '../../lib/http.ts';
+import { callJson, type HttpRequest, type HttpResponse, maskSecrets } from '../../lib/http.ts';
 import { classifyFailure, classifyStatus } from './failure.ts';
 
 /** Opsgenie's HTTP conventions: base URL, key, and what a failure means. */
@@ -11,6 +11,8 @@ export type OpsgenieClient = {
     json: unknown,
     signal: AbortSignal,
   ): Promise<OpsgenieAnswer>;
+  /** For words of Opsgenie's that are logged or kept: they may quote our key. The details of failures are masked already. */
+  mask(text: string): string;
 };
 
 export type OpsgenieAnswer = HttpResponse | ProviderFailure;
@@ -31,15 +33,20 @@ export function createOpsgenieClient(options: OpsgenieClientOptions): OpsgenieCl
     timeoutMs: options.timeoutMs,
     maxBodyBytes,
     headers: { authorization: `GenieKey ${options.apiKey}` },
-    secrets: [options.apiKey],
   };
+  const mask = (text: string): string => maskSecrets(text, [options.apiKey]);
+  const masked = (failure: ProviderFailure): ProviderFailure => ({
+    ...failure,
+    detail: mask(failure.detail),
+  });
   return {
+    mask,
     async call(method, path, json, signal) {
       const request: HttpRequest = { method, url: base + path, ...(json !== undefined && { json }) };
       const result = await callJson(request, http, signal);
-      if (!result.ok) return classifyFailure(result);
+      if (!result.ok) return masked(classifyFailure(result));
       if (result.status >= 200 && result.status < 300) return result;
-      return classifyStatus(result.status, result.headers, result.body);
+      return masked(classifyStatus(result.status, result.headers, result.body));
     },
   };
 }

@@ -1,5 +1,6 @@
 import type {
   IncidentRef,
+  NoteThere,
   ProviderCommand,
   ProviderFailure,
   ProviderState,
@@ -10,11 +11,11 @@ import { accepted, notFound } from './alert-mode.ts';
 import { type ActionCommand, alertAction } from './alert-payload.ts';
 import { heldAlready } from '../../incidents/held-already.ts';
 import { createIncidentBody } from './incident-payload.ts';
-import { findNote } from './find-note.ts';
 import { identifyPagingAlert } from './identify.ts';
 import { findIncidentByTag, listMarked } from './incident-search.ts';
 import { record, text, time } from './json.ts';
 import { clipText, limits } from './limits.ts';
+import { findNote, listNotes } from './notes.ts';
 import { type OwnerAlert, findOwnerAlert } from './owner-alert.ts';
 import { severityOf } from './priority.ts';
 import type { OpsgenieContext, OpsgenieMode } from './provider.ts';
@@ -84,7 +85,7 @@ export function incidentMode(context: OpsgenieContext): OpsgenieMode {
   ): Promise<RequestStatus | ProviderFailure> {
     const viaAlert = command.kind === 'acknowledge' || command.kind === 'assign';
     const path = `${viaAlert ? '/v2/alerts' : '/v1/incidents'}/requests/${encodeURIComponent(requestId)}`;
-    const outcome = readRequestOutcome(await client.call('GET', path, undefined, signal));
+    const outcome = readRequestOutcome(await client.call('GET', path, undefined, signal), client.mask);
     if (!outcome.ok || outcome.state === 'pending') return outcome;
     if (outcome.state === 'failed') {
       const state = await read(command.ref, signal);
@@ -172,6 +173,22 @@ export function incidentMode(context: OpsgenieContext): OpsgenieMode {
     };
   }
 
+  /** People write on the incident, of which no webhook tells, and on the alert that pages for it. */
+  async function allNotes(
+    ref: IncidentRef,
+    signal: AbortSignal,
+  ): Promise<{ ok: true; items: NoteThere[] } | ProviderFailure> {
+    const id = await externalIdOf(ref, signal);
+    if (typeof id !== 'string') return id;
+    const own = await listNotes(client, `${incidentPath(id)}/notes`, id, signal);
+    if (!own.ok) return own;
+    const owner = await findOwnerAlert(client, id, signal);
+    if (!owner.ok || owner.alert === null) return own;
+    const path = `/v2/alerts/${encodeURIComponent(owner.alert.id)}/notes?identifierType=id`;
+    const paged = await listNotes(client, path, owner.alert.id, signal);
+    return paged.ok ? { ok: true, items: [...own.items, ...paged.items] } : own;
+  }
+
   return {
     submit,
     requestStatus,
@@ -183,7 +200,9 @@ export function incidentMode(context: OpsgenieContext): OpsgenieMode {
       if (typeof id !== 'string') return id;
       return findNote(client, `${incidentPath(id)}/notes`, incidentNote(note), signal);
     },
-    listOpen: (signal) => listMarked(client, signal),
+    listNotes: allNotes,
+    listOpen: (signal) =>
+      listMarked(client, (incident) => incidentState(incident, context).externalUrl, signal),
   };
 }
 

@@ -69,6 +69,7 @@ function createdMs(incident: Record<string, unknown>): number {
  */
 export async function listMarked(
   client: OpsgenieClient,
+  urlOf: (incident: Record<string, unknown>) => string | null,
   signal: AbortSignal,
 ): Promise<{ ok: true; items: OpenThere[] } | ProviderFailure> {
   const found: (OpenThere & { createdMs: number })[] = [];
@@ -88,7 +89,8 @@ export async function listMarked(
       if (externalId === null || incident['status'] !== 'open') continue;
       for (const tag of list(incident['tags'])) {
         const incidentId = typeof tag === 'string' ? markedIncident(tag) : null;
-        if (incidentId !== null) found.push({ incidentId, externalId, createdMs: createdMs(incident) });
+        if (incidentId === null) continue;
+        found.push({ incidentId, externalId, externalUrl: urlOf(incident), createdMs: createdMs(incident) });
       }
     }
     if (incidents.length < pageSize) break;
@@ -97,6 +99,6 @@ export async function listMarked(
     ok: true,
     items: found
       .toSorted((a, b) => a.createdMs - b.createdMs)
-      .map(({ incidentId, externalId }) => ({ incidentId, externalId })),
+      .map(({ incidentId, externalId, externalUrl }) => ({ incidentId, externalId, externalUrl })),
   };
 }

@@ -325,7 +325,11 @@ describe('finding out whose something is', () => {
       items: sandbox
         .incidents()
         .slice(0, 2)
-        .map((one) => ({ incidentId, externalId: one.id })),
+        .map((one) => ({
+          incidentId,
+          externalId: one.id,
+          externalUrl: `${sandbox.url}/incident/detail/${one.id}`,
+        })),
     });
   });
 

@@ -35,7 +35,7 @@ const kinds: Record<string, ProviderEvent['kind']> = {
 function toEvent(webhook: OpsgenieWebhook): ProviderEvent {
   const { action, alertId, alias, incidentId, externalIncidentId, actor } = webhook;
   return {
-    subject: alertId.slice(0, 200),
+    subject: alertId,
     action,
     kind: Object.hasOwn(kinds, action) ? (kinds[action] ?? 'other') : 'other',
     incidentId,

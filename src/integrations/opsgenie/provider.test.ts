@@ -24,7 +24,7 @@ const troubles: Record<VendorTrouble, FaultRule> = {
   'silent-after-applying': { effect: 'hang', applied: true },
   'breaks-after-applying': { effect: 'reset', applied: true },
   'html-page': { effect: 'html' },
-  'request-fails': { effect: 'fail-request', status: 'Integration is rate limited' },
+  'request-fails': { effect: 'fail-request', status: `Integration with key ${apiKey} is rate limited` },
 };
 
 async function harness(mode: OpsgenieOptions['mode']): Promise<ProviderHarness> {
@@ -62,5 +62,49 @@ describe('createOpsgenieProvider', () => {
       connectionId: 'opsgenie:api.eu.opsgenie.com',
       externalKind: 'alert',
     });
+  });
+});
+
+describe.each(['alert', 'incident'] as const)('a key of one letter in mode %s', (mode) => {
+  it('changes nothing of what is read, and is masked in what is kept', async () => {
+    const sandbox = await startOpsgenieSandbox({ apiKey: 'e', pendingStatusAsks: 0, searchLag: 0 });
+    const provider = createOpsgenieProvider({ apiKey: 'e', apiUrl: sandbox.url, mode });
+    const { signal } = new AbortController();
+    try {
+      const ref = { incidentId: '0199c0de-0000-7000-8000-000000000001', externalId: null };
+      const incident = {
+        title: 'Checkout',
+        description: '',
+        severity: 'P1',
+        details: {},
+        tags: [],
+        source: '',
+        responders: [{ type: 'team', name: 'Payments' }],
+      } as const;
+      await provider.submit(
+        {
+          ref,
+          by: 'GoMon',
+          kind: 'open',
+          incident: { ...incident, tags: [], responders: [...incident.responders] },
+        },
+        signal,
+      );
+      const [alert] = sandbox.alerts();
+      sandbox.person.acknowledge(alert?.id ?? '', 'eve@example.com');
+      const thing = mode === 'alert' ? alert : sandbox.incidents()[0];
+      expect(await provider.read(ref, signal)).toMatchObject({
+        found: true,
+        externalId: thing?.id,
+        status: 'acknowledged',
+        assignee: 'eve@example.com',
+      });
+      sandbox.fault({ method: 'POST', effect: 'status', status: 422, body: { message: 'refused' } });
+      expect(await provider.submit({ ref, by: 'GoMon', kind: 'close' }, signal)).toMatchObject({
+        detail: expect.stringContaining('r[secret]fus[secret]d'),
+      });
+    } finally {
+      await sandbox.stop();
+    }
   });
 });

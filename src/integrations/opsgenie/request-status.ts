@@ -20,7 +20,10 @@ export function acceptedRequestId(answer: { body: unknown; headers: Headers }): 
  * request is a 200 with `isSuccess: false`. `status` is text for people only:
  * its wording varies.
  */
-export function readRequestOutcome(answer: OpsgenieAnswer): RequestOutcome {
+export function readRequestOutcome(
+  answer: OpsgenieAnswer,
+  mask: (text: string) => string = (words) => words,
+): RequestOutcome {
   if (!answer.ok) return answer.code === '404' ? { ok: true, state: 'pending' } : answer;
   const body = record(answer.body);
   const data = 'data' in body ? record(body['data']) : body;
@@ -33,7 +36,11 @@ export function readRequestOutcome(answer: OpsgenieAnswer): RequestOutcome {
       processedAt: time(data['processedAt']),
     };
   if (success === false)
-    return { ok: true, state: 'failed', detail: text(data['status'])?.slice(0, 300) ?? 'no reason given' };
+    return {
+      ok: true,
+      state: 'failed',
+      detail: mask(text(data['status']) ?? 'no reason given').slice(0, 300),
+    };
   return {
     ok: false,
     reason: 'unknown',

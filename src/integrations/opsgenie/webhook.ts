@@ -88,6 +88,11 @@ export function parseOpsgenieWebhook(rawBody: Uint8Array): ParsedWebhook {
       ok: false,
       reason: 'the body has no "alert.alertId"; expected an alert action of an Opsgenie Webhook integration',
     };
+  if (!isId(alertId))
+    return {
+      ok: false,
+      reason: `"alert.alertId" is no id; expected at most ${longestId} characters, none of them a control character`,
+    };
   return {
     ok: true,
     webhook: {
@@ -96,6 +101,14 @@ export function parseOpsgenieWebhook(rawBody: Uint8Array): ParsedWebhook {
       dedupKey: createHash('sha256').update(rawBody).digest('hex'),
     },
   };
+}
+
+/** Theirs have 36 or 50. */
+const longestId = 200;
+
+/** It goes into paths and into the queue of jobs, whose JSON has no place for NUL or half a character. */
+function isId(id: string): boolean {
+  return id.length <= longestId && id.isWellFormed() && !/[\u0000-\u001F\u007F]/.test(id);
 }
 
 function describe(
