@@ -72,9 +72,11 @@ export async function wakeEvents(
   opened: { incidentId: string; externalId: string },
 ): Promise<void> {
   const rows = await sql<{ subject: string }>`
-    SELECT DISTINCT subject FROM inbound_events
-    WHERE kind = ${kindOf(provider)} AND subject IS NOT NULL AND processed_at IS NULL
-      AND (subject = ${toStorable(opened.externalId)} OR payload->>'incidentId' = ${opened.incidentId})
+    SELECT subject FROM inbound_events
+    WHERE kind = ${kindOf(provider)} AND subject = ${toStorable(opened.externalId)} AND processed_at IS NULL
+    UNION SELECT subject FROM inbound_events
+    WHERE kind = ${kindOf(provider)} AND payload->>'incidentId' = ${opened.incidentId}
+      AND subject IS NOT NULL AND processed_at IS NULL
     LIMIT ${wokenAtOnce}`.execute(tx);
   await enqueue(
     tx,

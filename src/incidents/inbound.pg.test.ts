@@ -198,6 +198,24 @@ describe('what cannot be judged yet', () => {
     expect(await outcomes()).toEqual(['gone there: opened again']);
   });
 
+  it('does not wait for the outcome of the opening when the provider says that the thing carries our mark', async () => {
+    provider.opened = 'ext-1';
+    provider.shows = { status: 'acknowledged' };
+    const marks: Record<string, string> = { 'ext-1': incidentId, 'ext-2': newId() };
+    provider.identify = (externalId) =>
+      Promise.resolve({ ok: true, found: true, incidentId: marks[externalId] ?? null, externalId });
+    await told({ kind: 'acknowledge', subject: 'ext-2' });
+    await hear('ext-2');
+    expect(await incident()).toMatchObject({ externalId: null, acknowledgedAt: null });
+    await told({ kind: 'acknowledge' });
+    await database.takeJobs();
+    await hear();
+    expect(await incident()).toMatchObject({ externalId: 'ext-1', acknowledgedBy: 'fake:ada@example.com' });
+    expect((await database.takeJobs()).map((job) => job.task)).toContain('incident.sync');
+    await sync();
+    expect(provider.said).toEqual([]);
+  });
+
   it('is looked at as soon as it is known under which id the incident was opened', async () => {
     await told({ kind: 'acknowledge' });
     await told({ kind: 'acknowledge', subject: 'other', incidentId: null });

@@ -107,7 +107,7 @@ describe('Opsgenie in trouble', () => {
     await world.call('PUT', `/api/v1/alerts/${id}/acknowledge`);
     const there = () => world.opsgenie.alerts().find((one) => one.id === incident.externalId);
     await expect
-      .poll(there, { timeout: 4_000 })
+      .poll(there, { timeout: 10_000 })
       .toMatchObject({ acknowledged: true, priority: 'P1', status: 'open' });
     await resolve(world, 'Nobody there');
     expect(there()).toMatchObject({ status: 'closed' });

@@ -446,7 +446,7 @@ describe('whose it is', () => {
     const status = { method: 'GET', path: '/v2/alerts/requests/', effect: 'status', status: 404 } as const;
     world.opsgenie.fault({ ...status, times: 10_000 });
     const { alert, incident } = await openThere('Status unknown');
-    await expect.poll(async () => (await incident()).externalId, { timeout: 4_000 }).toBe(alert.id);
+    await expect.poll(async () => (await incident()).externalId, { timeout: 10_000 }).toBe(alert.id);
     world.opsgenie.person.acknowledge(alert.id, 'ada@example.com');
     await settle();
     expect(await incident()).toMatchObject({
@@ -463,7 +463,7 @@ describe('whose it is', () => {
     const { alert, incident } = await openThere('Acked at once');
     world.opsgenie.person.acknowledge(alert.id, 'ada@example.com');
     await expect
-      .poll(async () => (await incident()).alerts[0]?.status, { timeout: 1_200 })
+      .poll(async () => (await incident()).alerts[0]?.status, { timeout: 10_000 })
       .toBe('acknowledged');
     world.opsgenie.clearFaults();
     await settle();

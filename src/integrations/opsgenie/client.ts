@@ -12,7 +12,7 @@ export type OpsgenieClient = {
     signal: AbortSignal,
   ): Promise<OpsgenieAnswer>;
   /** For words of Opsgenie's that are logged or kept: they may quote our key. The details of failures are masked already. */
-  mask(text: string): string;
+  mask: (text: string) => string;
 };
 
 export type OpsgenieAnswer = HttpResponse | ProviderFailure;
