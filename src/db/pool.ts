@@ -28,11 +28,8 @@ export type DatabasePool = {
 /** With what the pool makes its connections; missing in its types. */
 type PoolClients = { Client: new (config?: pg.ClientConfig) => pg.Client };
 
-type ConnectCallback = (
-  error: Error | undefined,
-  client: pg.PoolClient | undefined,
-  done: (release?: unknown) => void,
-) => void;
+type Done = (release?: unknown) => void;
+type ConnectCallback = (error: Error | undefined, client: pg.PoolClient | undefined, done: Done) => void;
 
 /** A pool that says at once when the database is known to be away, also to those who have only the pool. */
 class GatedPool extends pg.Pool {
@@ -48,9 +45,23 @@ class GatedPool extends pg.Pool {
   override connect(callback?: ConnectCallback): Promise<pg.PoolClient> | void {
     const refusal = this.#gate();
     if (callback === undefined) return refusal === null ? super.connect() : Promise.reject(refusal);
-    if (refusal === null) return super.connect(callback);
-    process.nextTick(callback, refusal, undefined, () => undefined);
+    if (refusal !== null) return process.nextTick(callback, refusal, undefined, () => undefined);
+    super.connect((error, client, done) => callback(error, client, giveBackOnce(done)));
   }
+}
+
+/**
+ * The job library gives the connection it listens on back twice when that breaks while it is being
+ * given back. The second time must neither throw, which nobody there heeds, nor take the connection
+ * from whoever has it by then.
+ */
+function giveBackOnce(giveBack: Done): Done {
+  let isBack = false;
+  return (release) => {
+    if (isBack) return;
+    isBack = true;
+    giveBack(release);
+  };
 }
 
 const closeWithinMs = 1_500;
