@@ -705,10 +705,11 @@ export async function startApp(options: AppOptions): Promise<App> {
     let url: string | null = null;
     if (active.has('api')) {
       const chatDoor = createSlackDoor({ signingSecrets: secrets.slackSigningSecrets });
+      const isAway = async (): Promise<boolean> => (await watch.check(0)) !== null;
       const services: ApiServices = {
         db,
         intake,
-        spool: spool === null ? null : spoolDoor(spool, watch),
+        spool: spool === null ? null : spoolDoor(spool, isAway),
         clock,
         log,
         metrics,
@@ -717,6 +718,7 @@ export async function startApp(options: AppOptions): Promise<App> {
           db,
           adminToken: secrets.adminToken,
           now: () => clock.now().getTime(),
+          isAway,
           internal: {
             token: canaryToken,
             caller: { name: canaryCaller, role: 'source', tenant: canaryTenant },
@@ -877,9 +879,9 @@ export async function startApp(options: AppOptions): Promise<App> {
   }
 }
 
-function spoolDoor(spool: Spool, watch: DatabaseWatch): SpoolDoor {
+function spoolDoor(spool: Spool, isAway: () => Promise<boolean>): SpoolDoor {
   return {
-    isAway: async () => (await watch.check(0)) !== null,
+    isAway,
     take: (request, idempotency) => spool.take(request, idempotency),
   };
 }

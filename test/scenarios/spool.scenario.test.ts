@@ -2,6 +2,8 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createToken } from '../../src/api/token-store.ts';
+import { openPool } from '../../src/db/pool.ts';
 import { type DatabaseProxy, startDatabaseProxy } from '../support/database-proxy.ts';
 import { startWorld, type World } from '../support/world.ts';
 
@@ -45,6 +47,14 @@ afterEach(async () => {
 type Alert = { title: string; severity?: string; status?: string; startsAt?: string };
 const send = (alert: Alert, headers?: Record<string, string>) =>
   world.call('POST', '/api/v1/alerts', { dedupKey: alert.title, ...alert }, headers);
+const createSenderToken = async (): Promise<string> => {
+  const opened = openPool({ url: world.databaseUrl, size: 1, purpose: 'test' });
+  try {
+    return (await createToken(opened.db, { name: 'sender', role: 'source', tenant: '' }, new Date())) ?? '';
+  } finally {
+    await opened.close();
+  }
+};
 const cards = () => world.slack.messages('#alert-critical');
 const spooledFiles = async (): Promise<string[]> =>
   (await readdir(dir)).filter((name) => name.endsWith('.json'));
@@ -231,6 +241,31 @@ describe('while the database is away, with a spool', () => {
     );
     expect(world.opsgenie.alerts()).toHaveLength(1);
   });
+
+  it('a database that hangs is no busy one: every P1 is taken before its sender gives up', async () => {
+    await start({ settings: { spool: { dir }, database: { poolSize: 5 } } });
+    const token = await createSenderToken();
+    const asSender = { authorization: `Bearer ${token}` };
+    expect((await send({ title: 'Before', severity: 'P1' }, asSender)).status).toBe(201);
+    await world.drain();
+    proxy.hang();
+    const begun = performance.now();
+    // More than there are connections, of every kind: with and without a key, a token that has to be looked up.
+    const answers = await Promise.all(
+      Array.from({ length: 12 }, (_, n) =>
+        send(
+          { title: `Hanging ${n}`, severity: 'P1' },
+          { ...(n % 2 === 0 ? asSender : {}), ...(n > 1 ? { 'idempotency-key': `h-${n}` } : {}) },
+        ),
+      ),
+    );
+    expect(answers.map((answer) => answer.status)).toEqual(answers.map(() => 202));
+    expect(performance.now() - begun).toBeLessThan(5_500);
+    await world.slack.waitFor(() => cards().length === 13);
+    await back();
+    expect(cards()).toHaveLength(13);
+    expect(await world.rows('SELECT 1 FROM alerts_active')).toHaveLength(13);
+  }, 60_000);
 
   it('is bounded', async () => {
     await start({ settings: { spool: { dir, maxRequests: 1 } } });
