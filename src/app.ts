@@ -353,18 +353,29 @@ export async function startApp(options: AppOptions): Promise<App> {
         isAway: () => watch.gate() !== null,
         observe: observeSpool(log, metrics, events),
       });
-      await opened.open();
-      spool = opened;
-      stops.push('spool', () => opened.stop());
-      const spooling = new Timetable(
-        [
-          { name: 'spool', everyMs: 5_000, run: (signal) => opened.tidy(signal) },
-          { name: 'urgent alerts', everyMs: 30_000, run: () => opened.refresh(db) },
-        ],
-        (name, error) => warn(error, { entry: name }, 'a timetable entry failed and is tried again'),
-      );
-      starts.push(() => spooling.start());
-      stops.pushEarly('spool', () => spooling.stop());
+      health.register('spool', true);
+      try {
+        await opened.open();
+        spool = opened;
+      } catch (error) {
+        log.error({ err: error }, 'spool.dir cannot be used: nothing is spooled until the next start');
+        health.failing(
+          'spool',
+          `spool.dir cannot be used (${(error as { code?: string }).code ?? 'unknown'})`,
+        );
+      }
+      if (spool === opened) {
+        stops.push('spool', () => opened.stop());
+        const spooling = new Timetable(
+          [
+            { name: 'spool', everyMs: 5_000, run: (signal) => opened.tidy(signal) },
+            { name: 'urgent alerts', everyMs: 30_000, run: () => opened.refresh(db) },
+          ],
+          (name, error) => warn(error, { entry: name }, 'a timetable entry failed and is tried again'),
+        );
+        starts.push(() => spooling.start());
+        stops.pushEarly('spool', () => spooling.stop());
+      }
     }
 
     let dispatcher: Dispatcher | null = null;

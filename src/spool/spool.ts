@@ -7,7 +7,7 @@ import type { News, OutageTeller } from './outage-teller.ts';
 import { readUrgent } from './read-urgent.ts';
 import type { SpoolFolder } from './spool-folder.ts';
 import { fromFileText, type IdempotencyClaim, toFileText } from './spooled-request.ts';
-import { isPassing, takeIn, type TakenIn } from './take-in.ts';
+import { isPassing, setAside, takeIn, type TakenIn } from './take-in.ts';
 import { messagesTold } from './told.ts';
 import { UrgentView } from './urgent-view.ts';
 
@@ -72,16 +72,27 @@ export class Spool {
     return this.#options.folder.count;
   }
 
-  /** Reads what an earlier process left. */
+  /** Reads what an earlier process left. Throws where the folder cannot be used; one file that cannot is no reason. */
   async open(): Promise<void> {
-    const { folder } = this.#options;
-    for (const id of await folder.look()) {
-      const spooled = fromFileText((await folder.read(id)) ?? '');
-      if (spooled === null) continue;
-      const { request, idempotency } = spooled;
-      if (idempotency !== null) this.#remember(idempotency, request);
-      this.#noteNews(id, request);
+    const { folder, observe } = this.#options;
+    await folder.prove();
+    for (const id of await folder.look())
+      await this.#readLeft(id).catch((error: unknown) => observe({ kind: 'trouble', error }));
+  }
+
+  async #readLeft(id: string): Promise<void> {
+    const { folder, observe } = this.#options;
+    const file = await folder.read(id);
+    if (file.is === 'gone') return;
+    if (file.is === 'unreadable') {
+      const taken = await setAside(folder, id, file.reason);
+      return observe({ kind: 'taken-in', id, taken, request: null, result: null });
     }
+    const spooled = fromFileText(file.text);
+    if (spooled === null) return;
+    const { request, idempotency } = spooled;
+    if (idempotency !== null) this.#remember(idempotency, request);
+    this.#noteNews(id, request);
   }
 
   #noteNews(id: string, request: IntakeRequest): News[] {
@@ -94,11 +105,16 @@ export class Spool {
 
   /** Tells of what waits and nobody was told of, nor may have been. For when the database is known to be away. */
   async tellWhatIsLeft(): Promise<void> {
-    const { folder, teller } = this.#options;
+    const { folder, teller, observe } = this.#options;
     if (teller === null) return;
     const untold: News[] = [];
     for (const [id, news] of this.#news) {
-      const told = new Set(messagesTold(await folder.notes(id)).map((message) => message.index));
+      // Where the journal cannot be read it is not known, and told once more rather than not at all.
+      const notes = await folder.notes(id).catch((error: unknown) => {
+        observe({ kind: 'trouble', error });
+        return [];
+      });
+      const told = new Set(messagesTold(notes).map((message) => message.index));
       untold.push(...news.filter(({ index }) => !told.has(index)));
     }
     teller.tell(untold);

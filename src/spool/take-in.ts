@@ -31,10 +31,11 @@ export type TakenIn =
 
 /** Throws when the database is away: the file is then left as it is. */
 export async function takeIn(deps: TakeInDependencies, id: string): Promise<TakenIn> {
-  const text = await deps.folder.read(id);
-  if (text === null) return { outcome: 'gone' };
-  const spooled = fromFileText(text);
-  if (spooled === null) return setAside(deps, id, 'it is not a whole file of the spool');
+  const file = await deps.folder.read(id);
+  if (file.is === 'gone') return { outcome: 'gone' };
+  if (file.is === 'unreadable') return setAside(deps.folder, id, file.reason);
+  const spooled = fromFileText(file.text);
+  if (spooled === null) return setAside(deps.folder, id, 'it is not a whole file of the spool');
   const told = messagesTold(await deps.folder.notes(id));
   if ((await findDelivery(deps.db, spooled.request.deliveryId)) !== undefined) {
     await deps.db.transaction().execute((tx) => adopt(deps, tx, spooled, told));
@@ -45,7 +46,7 @@ export async function takeIn(deps: TakeInDependencies, id: string): Promise<Take
     await store(deps, spooled, told);
   } catch (error) {
     if (isPassing(error)) throw error;
-    return setAside(deps, id, error instanceof Error ? error.message : String(error));
+    return setAside(deps.folder, id, error instanceof Error ? error.message : String(error));
   }
   await deps.folder.remove(id);
   return { outcome: 'stored' };
@@ -102,6 +103,7 @@ async function adopt(
   await adoptPosted(tx, messages, deps.clock.now());
 }
 
-async function setAside(deps: TakeInDependencies, id: string, reason: string): Promise<TakenIn> {
-  return { outcome: 'set-aside', file: await deps.folder.setAside(id), reason };
+export async function setAside(folder: SpoolFolder, id: string, reason: string): Promise<TakenIn> {
+  const file = await folder.setAside(id);
+  return file === null ? { outcome: 'gone' } : { outcome: 'set-aside', file, reason };
 }

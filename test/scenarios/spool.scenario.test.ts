@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -266,6 +266,40 @@ describe('while the database is away, with a spool', () => {
     expect(cards()).toHaveLength(13);
     expect(await world.rows('SELECT 1 FROM alerts_active')).toHaveLength(13);
   }, 60_000);
+
+  it('starts in an outage with what cannot be read set aside, and tells of the rest', async () => {
+    await start();
+    await away();
+    expect((await send({ title: 'Cluster down', severity: 'P0' })).status).toBe(202);
+    await world.slack.waitFor(() => cards().length === 1);
+    const [file = ''] = await spooledFiles();
+    await mkdir(path.join(dir, '00000000-0000-7000-8000-000000000000.json'));
+    // As if nobody had been told of it yet.
+    await rm(path.join(dir, file.replace('.json', '.posts')));
+    const restarted = world.restart();
+    await world.slack.waitFor(() => cards().length === 2);
+    expect(await readdir(dir)).toContain('00000000-0000-7000-8000-000000000000.json.bad');
+    expect(world.log()).toContain('it was set aside');
+    await proxy.mend();
+    await restarted;
+    await world.drain();
+    expect(await spooledFiles()).toEqual([]);
+    expect(await world.rows('SELECT 1 FROM alerts_active')).toHaveLength(1);
+  }, 60_000);
+
+  it('that cannot be used at all is no reason not to start', async () => {
+    await writeFile(path.join(dir, 'file'), '');
+    await start({ settings: { spool: { dir: path.join(dir, 'file') } } });
+    expect((await world.call('GET', '/readyz')).body).toMatchObject({
+      state: 'ready',
+      dependencies: {
+        spool: { state: 'failing', detail: expect.stringContaining('spool.dir cannot be used (EEXIST)') },
+      },
+    });
+    expect(world.log()).toContain('spool.dir cannot be used');
+    await away();
+    expect((await send({ title: 'One', severity: 'P1' })).status).toBe(503);
+  });
 
   it('is bounded', async () => {
     await start({ settings: { spool: { dir, maxRequests: 1 } } });
