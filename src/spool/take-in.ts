@@ -37,19 +37,32 @@ export async function takeIn(deps: TakeInDependencies, id: string): Promise<Take
   const spooled = fromFileText(file.text);
   if (spooled === null) return setAside(deps.folder, id, 'it is not a whole file of the spool');
   const told = messagesTold(await deps.folder.notes(id));
-  if ((await findDelivery(deps.db, spooled.request.deliveryId)) !== undefined) {
-    await deps.db.transaction().execute((tx) => adopt(deps, tx, spooled, told));
-    await deps.folder.remove(id);
-    return { outcome: 'stored-before' };
-  }
+  if (await isStored(deps, spooled)) return storedBefore(deps, id, spooled, told);
   try {
     await store(deps, spooled, told);
   } catch (error) {
     if (isPassing(error)) throw error;
+    // Another process that shares the folder was quicker.
+    if (await isStored(deps, spooled)) return storedBefore(deps, id, spooled, told);
     return setAside(deps.folder, id, error instanceof Error ? error.message : String(error));
   }
   await deps.folder.remove(id);
   return { outcome: 'stored' };
+}
+
+async function isStored({ db }: TakeInDependencies, { request }: SpooledRequest): Promise<boolean> {
+  return (await findDelivery(db, request.deliveryId)) !== undefined;
+}
+
+async function storedBefore(
+  deps: TakeInDependencies,
+  id: string,
+  spooled: SpooledRequest,
+  told: ToldMessage[],
+): Promise<TakenIn> {
+  await deps.db.transaction().execute((tx) => adopt(deps, tx, spooled, told));
+  await deps.folder.remove(id);
+  return { outcome: 'stored-before' };
 }
 
 /** The same again may succeed. */
