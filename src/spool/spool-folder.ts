@@ -7,7 +7,7 @@ import path from 'node:path';
  * first, synced, renamed, and the folder synced, before anybody is told that it was
  * taken. What became of its messages is appended to a journal beside it.
  *
- * Several processes may share the folder: names are unique, and nothing is ever
+ * Several processes may share the folder: names are unique, and no request is ever
  * rewritten.
  */
 export type FolderLimits = { maxBytes: number; maxRequests: number };
@@ -159,6 +159,25 @@ export class SpoolFolder {
     const renamed = await rename(this.#file(id, requestEnd), aside).then(() => aside, ignoreMissing);
     this.#forget(id);
     return renamed;
+  }
+
+  /** Puts a file that is no request in the place of the one before: either is whole at any time. */
+  async writeOther(name: string, text: string): Promise<void> {
+    const draft = this.#file(`${name}-${process.pid}`, draftEnd);
+    const file = await open(draft, 'w', 0o600);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(draft, path.join(this.#dir, name));
+    await this.#sync();
+  }
+
+  /** Null when it is not there. */
+  async readOther(name: string): Promise<string | null> {
+    return readFile(path.join(this.#dir, name), 'utf8').catch(ignoreMissing);
   }
 
   #remember(id: string, bytes: number): void {

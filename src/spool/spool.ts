@@ -10,6 +10,7 @@ import { fromFileText, type IdempotencyClaim, toFileText } from './spooled-reque
 import { isPassing, setAside, takeIn, type TakenIn } from './take-in.ts';
 import { messagesTold } from './told.ts';
 import { UrgentView } from './urgent-view.ts';
+import { ViewSnapshot } from './view-snapshot.ts';
 
 /**
  * Where requests with a P0 or P1 wait while the database is away. They are taken in,
@@ -63,8 +64,17 @@ export class Spool {
   readonly #news = new Map<string, News[]>();
   #emptying: Promise<void> | null = null;
 
+  readonly #snapshot: ViewSnapshot;
+
   constructor(options: SpoolOptions) {
     this.#options = options;
+    this.#snapshot = new ViewSnapshot({
+      folder: options.folder,
+      // What is news in a request that lies in the spool has to be news to the next process, too.
+      alerts: () => (options.isAway() || this.#news.size > 0 ? null : this.#view.alerts),
+      now: () => options.clock.now(),
+      onTrouble: (error) => options.observe({ kind: 'trouble', error }),
+    });
   }
 
   /** Requests that wait. */
@@ -76,6 +86,12 @@ export class Spool {
   async open(): Promise<void> {
     const { folder, observe } = this.#options;
     await folder.prove();
+    const known = await this.#snapshot.read().catch((error: unknown) => {
+      observe({ kind: 'trouble', error });
+      return [];
+    });
+    // As if read at the beginning of time: the first look at the database counts for more.
+    this.#view.load(known, 0);
     for (const id of await folder.look())
       await this.#readLeft(id).catch((error: unknown) => observe({ kind: 'trouble', error }));
   }
@@ -122,13 +138,16 @@ export class Spool {
 
   /** What was stored while the database was there: its repeats are no news in an outage. */
   noteCommitted(request: IntakeRequest, result: IntakeResult): void {
+    const { version } = this.#view;
     this.#view.apply(request, this.#options.clock.now().getTime(), result);
+    if (this.#view.version !== version) this.#snapshot.want();
   }
 
   /** Looks at what is open, so that an outage begins with knowing it. */
   async refresh(db: Db): Promise<void> {
     const readAtMs = this.#options.clock.now().getTime();
     this.#view.load(await readUrgent(db, UrgentView.most), readAtMs - 1_000);
+    this.#snapshot.want();
   }
 
   /** Durable when it resolves with `ok`. */
@@ -192,6 +211,7 @@ export class Spool {
   /** Tells nobody any more. */
   async stop(): Promise<void> {
     await this.#options.teller?.hold();
+    await this.#snapshot.stop();
   }
 
   async #empty(signal?: AbortSignal): Promise<void> {

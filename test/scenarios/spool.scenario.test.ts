@@ -58,6 +58,8 @@ const createSenderToken = async (): Promise<string> => {
 const cards = () => world.slack.messages('#alert-critical');
 const spooledFiles = async (): Promise<string[]> =>
   (await readdir(dir)).filter((name) => name.endsWith('.json'));
+const snapshot = 'open-alerts.snapshot';
+const left = async (): Promise<string[]> => (await readdir(dir)).filter((name) => name !== snapshot);
 const state = async (): Promise<string> => (await world.call('GET', '/readyz')).body.state;
 const away = async (): Promise<void> => {
   await proxy.refuse();
@@ -95,7 +97,7 @@ describe('while the database is away, with a spool', () => {
 
     await back();
     expect(await spooledFiles()).toEqual([]);
-    expect(await readdir(dir)).toEqual([]);
+    expect(await left()).toEqual([]);
     expect(cards()).toHaveLength(1);
     expect(world.slack.calls('chat.postMessage')).toHaveLength(1);
     // What was posted without the database now leads to the alert, with its buttons and incident.
@@ -227,7 +229,7 @@ describe('while the database is away, with a spool', () => {
     );
     await writeFile(path.join(dir, '00000000-broken.json'), (text ?? '').slice(0, -10));
     await back();
-    expect(await readdir(dir)).toEqual(['00000000-broken.json.bad']);
+    expect(await left()).toEqual(['00000000-broken.json.bad']);
     // As a crash between the commit and the removal of the file leaves it.
     await writeFile(path.join(dir, file), text ?? '');
     await writeFile(path.join(dir, file.replace('.json', '.posts')), journal ?? '');
@@ -286,6 +288,55 @@ describe('while the database is away, with a spool', () => {
     expect(await spooledFiles()).toEqual([]);
     expect(await world.rows('SELECT 1 FROM alerts_active')).toHaveLength(1);
   }, 60_000);
+
+  describe('that was there before the outage, and a restart in the middle of it', () => {
+    const known = () => cards().filter((card) => card.text.includes('Known'));
+    /** Known has its card, and its repeat is spooled; Other is spooled, and nobody was told of it. */
+    const restartInOutage = async (then: () => Promise<void>): Promise<void> => {
+      await start();
+      await send({ title: 'Known', severity: 'P1' });
+      await world.drain();
+      await vi.waitFor(
+        async () => expect(await readFile(path.join(dir, snapshot), 'utf8')).toContain('Known'),
+        { timeout: 10_000 },
+      );
+      await away();
+      expect((await send({ title: 'Known', severity: 'P1' })).status).toBe(202);
+      expect((await send({ title: 'Other', severity: 'P1' })).status).toBe(202);
+      await world.slack.waitFor(() => cards().length === 2);
+      for (const name of await readdir(dir)) if (name.endsWith('.posts')) await rm(path.join(dir, name));
+      await then();
+      const restarted = world.restart();
+      await world.slack.waitFor(() => cards().filter((card) => card.text.includes('Other')).length === 2);
+      await world.slack.waitFor(() => known().length > 0);
+      await proxy.mend();
+      await restarted;
+      await world.drain();
+    };
+
+    it('does not make its repeat news', async () => {
+      await restartInOutage(() => Promise.resolve());
+      expect(known()).toHaveLength(1);
+      expect(world.slack.calls('chat.postMessage')).toHaveLength(3);
+      expect(await world.rows(`SELECT occurrences FROM alerts_active WHERE title = 'Known'`)).toEqual([
+        { occurrences: 2 },
+      ]);
+    }, 60_000);
+
+    it('leaves one card also where that was not known: the other message says that it is none', async () => {
+      await restartInOutage(() => rm(path.join(dir, snapshot)));
+      const retired = cards().filter((card) => card.text.includes('has a message of its own'));
+      expect(known()).toHaveLength(1);
+      expect(retired).toMatchObject([{ blocks: [] }]);
+      expect(world.slack.calls('chat.postMessage')).toHaveLength(4);
+      await send({ title: 'Known', status: 'resolved' });
+      await world.drain();
+      expect(known()).toMatchObject([{ text: expect.stringMatching(/resolved/i) }]);
+      expect(cards().filter((card) => card.text.includes('has a message of its own'))).toHaveLength(1);
+      const accounts = await world.call('GET', '/api/v1/ledger');
+      expect(accounts.body).toMatchObject({ holds: true, failed: 0 });
+    }, 60_000);
+  });
 
   it('that cannot be used at all is no reason not to start', async () => {
     await writeFile(path.join(dir, 'file'), '');
