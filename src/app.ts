@@ -237,8 +237,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       breaker.onChange(({ open, detail }) => {
         metrics.circuitOpen.set({ target }, open ? 1 : 0);
         events.circuitChanged(target, open, detail);
-        if (open) health.failing(target, `calls are held back: ${detail}`);
-        else health.ok(target);
+        if (!open) health.ok(target);
       });
     }
     const slack =
@@ -765,7 +764,14 @@ export async function startApp(options: AppOptions): Promise<App> {
               ? []
               : await reportDeadChannels(db, slack.name, standIns).catch(() => []);
           const { troubles, notes } = cluster?.report() ?? { troubles: [], notes: [] };
-          return health.readiness(state, { slack: dead, kubernetes: troubles }, { kubernetes: notes });
+          const held = (breaker: Breaker): string[] =>
+            breaker.isOpen ? [`calls are held back: ${breaker.detail}`] : [];
+          const now = {
+            slack: [...held(breakers.slack), ...dead],
+            opsgenie: held(breakers.opsgenie),
+            kubernetes: troubles,
+          };
+          return health.readiness(state, now, { kubernetes: notes });
         },
         isStopping: () => health.isStopping,
         limits: { maxBodyBytes: settings.intake.maxBodyBytes },
