@@ -852,6 +852,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     const patience = {
       patienceMs: settings.database.startPatienceSeconds * 1_000,
       signal: startSignal,
+      onAttempt: (error: unknown) => watch.explain(error),
       onWaiting: (reason: string) => {
         log.warn({ url, reason }, 'waiting for the database');
         spool
