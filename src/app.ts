@@ -237,8 +237,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       breaker.onChange(({ open, detail }) => {
         metrics.circuitOpen.set({ target }, open ? 1 : 0);
         events.circuitChanged(target, open, detail);
-        if (open) health.failing(target, `calls are held back: ${detail}`);
-        else health.ok(target);
+        if (!open) health.ok(target);
       });
     }
     // Whether Slack is on or not: a wrong template is not found out on the day when it is switched on.
@@ -355,18 +354,29 @@ export async function startApp(options: AppOptions): Promise<App> {
         isAway: () => watch.gate() !== null,
         observe: observeSpool(log, metrics, events),
       });
-      await opened.open();
-      spool = opened;
-      stops.push('spool', () => opened.stop());
-      const spooling = new Timetable(
-        [
-          { name: 'spool', everyMs: 5_000, run: (signal) => opened.tidy(signal) },
-          { name: 'urgent alerts', everyMs: 30_000, run: () => opened.refresh(db) },
-        ],
-        (name, error) => warn(error, { entry: name }, 'a timetable entry failed and is tried again'),
-      );
-      starts.push(() => spooling.start());
-      stops.pushEarly('spool', () => spooling.stop());
+      health.register('spool', true);
+      try {
+        await opened.open();
+        spool = opened;
+      } catch (error) {
+        log.error({ err: error }, 'spool.dir cannot be used: nothing is spooled until the next start');
+        health.failing(
+          'spool',
+          `spool.dir cannot be used (${(error as { code?: string }).code ?? 'unknown'})`,
+        );
+      }
+      if (spool === opened) {
+        stops.push('spool', () => opened.stop());
+        const spooling = new Timetable(
+          [
+            { name: 'spool', everyMs: 5_000, run: (signal) => opened.tidy(signal) },
+            { name: 'urgent alerts', everyMs: 30_000, run: () => opened.refresh(db) },
+          ],
+          (name, error) => warn(error, { entry: name }, 'a timetable entry failed and is tried again'),
+        );
+        starts.push(() => spooling.start());
+        stops.pushEarly('spool', () => spooling.stop());
+      }
     }
 
     let dispatcher: Dispatcher | null = null;
@@ -707,10 +717,11 @@ export async function startApp(options: AppOptions): Promise<App> {
     let url: string | null = null;
     if (active.has('api')) {
       const chatDoor = createSlackDoor({ signingSecrets: secrets.slackSigningSecrets });
+      const isAway = async (): Promise<boolean> => (await watch.check(0)) !== null;
       const services: ApiServices = {
         db,
         intake,
-        spool: spool === null ? null : spoolDoor(spool, watch),
+        spool: spool === null ? null : spoolDoor(spool, isAway),
         clock,
         log,
         metrics,
@@ -719,6 +730,7 @@ export async function startApp(options: AppOptions): Promise<App> {
           db,
           adminToken: secrets.adminToken,
           now: () => clock.now().getTime(),
+          isAway,
           internal: {
             token: canaryToken,
             caller: { name: canaryCaller, role: 'source', tenant: canaryTenant },
@@ -754,7 +766,14 @@ export async function startApp(options: AppOptions): Promise<App> {
               ? []
               : await reportDeadChannels(db, slack.name, standIns).catch(() => []);
           const { troubles, notes } = cluster?.report() ?? { troubles: [], notes: [] };
-          return health.readiness(state, { slack: dead, kubernetes: troubles }, { kubernetes: notes });
+          const held = (breaker: Breaker): string[] =>
+            breaker.isOpen ? [`calls are held back: ${breaker.detail}`] : [];
+          const now = {
+            slack: [...held(breakers.slack), ...dead],
+            opsgenie: held(breakers.opsgenie),
+            kubernetes: troubles,
+          };
+          return health.readiness(state, now, { kubernetes: notes });
         },
         isStopping: () => health.isStopping,
         limits: { maxBodyBytes: settings.intake.maxBodyBytes },
@@ -835,6 +854,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     const patience = {
       patienceMs: settings.database.startPatienceSeconds * 1_000,
       signal: startSignal,
+      onAttempt: (error: unknown) => watch.explain(error),
       onWaiting: (reason: string) => {
         log.warn({ url, reason }, 'waiting for the database');
         spool
@@ -879,9 +899,9 @@ export async function startApp(options: AppOptions): Promise<App> {
   }
 }
 
-function spoolDoor(spool: Spool, watch: DatabaseWatch): SpoolDoor {
+function spoolDoor(spool: Spool, isAway: () => Promise<boolean>): SpoolDoor {
   return {
-    isAway: async () => (await watch.check(0)) !== null,
+    isAway,
     take: (request, idempotency) => spool.take(request, idempotency),
   };
 }

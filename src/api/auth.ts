@@ -28,6 +28,8 @@ export function createAuthenticator(options: {
   /** Of a caller inside this very process; kept nowhere. */
   internal?: { token: string; caller: Caller } | undefined;
   now: () => number;
+  /** Looks at the database now. */
+  isAway: () => Promise<boolean>;
 }): Authenticator {
   // Only what is valid is remembered: guesses must not push the others out.
   const cache = new Map<string, { caller: Caller; until: number }>();
@@ -44,9 +46,9 @@ export function createAuthenticator(options: {
     const key = hash.toString('base64');
     const known = cache.get(key);
     if (known !== undefined && known.until > options.now()) return known.caller;
-    const caller = await find(hash).catch((error: unknown) => {
+    const caller = await find(hash).catch(async (error: unknown) => {
       // While the database is away nobody can be looked up, nor revoked: whom we knew may go on sending alerts.
-      if (databaseTrouble(error) === 'unavailable' && known?.caller) return known.caller;
+      if (known?.caller && (await isAway(error, options.isAway))) return known.caller;
       throw error;
     });
     if (cache.size >= cacheSize) cache.clear();
@@ -54,6 +56,12 @@ export function createAuthenticator(options: {
     else cache.set(key, { caller, until: options.now() + cacheForMs });
     return caller;
   };
+}
+
+/** A database that hangs looks busy until that is known. */
+async function isAway(error: unknown, look: () => Promise<boolean>): Promise<boolean> {
+  const trouble = databaseTrouble(error);
+  return trouble === 'unavailable' || (trouble === 'busy' && (await look()));
 }
 
 /** `Bearer TOKEN`, or the password of `Basic` for senders that know nothing else. */

@@ -22,10 +22,12 @@ export async function storeOrSpool(
   idempotency: IdempotencyClaim | null = null,
 ): Promise<Stored> {
   const first = await attempt(store);
-  if (first.ok || first.reason !== 'unavailable' || spool === null)
-    return { kind: 'stored', result: accepted(first) };
-  // A connection that broke is not yet a database that is away.
-  if (!(await spool.isAway())) return { kind: 'stored', result: accepted(await attempt(store)) };
+  const isSuspect = !first.ok && (first.reason === 'unavailable' || first.reason === 'busy');
+  if (!isSuspect || spool === null) return { kind: 'stored', result: accepted(first) };
+  // A connection that broke is not yet a database that is away. One that hangs looks busy at first.
+  if (!(await spool.isAway())) {
+    return { kind: 'stored', result: accepted(first.reason === 'busy' ? first : await attempt(store)) };
+  }
   const spooled = await spool.take(request, idempotency);
   if (!spooled.ok) throw refusalOf(spooled.reason, idempotency);
   const { deliveryId, received } = spooled;
@@ -38,7 +40,8 @@ async function attempt(
   try {
     return await store();
   } catch (error) {
-    if (databaseTrouble(error) === 'unavailable') return { ok: false, reason: 'unavailable' };
+    const trouble = databaseTrouble(error);
+    if (trouble === 'unavailable' || trouble === 'busy') return { ok: false, reason: trouble };
     throw error;
   }
 }

@@ -130,6 +130,10 @@ incidents:
     expect(fromEnvironment.config.settings.database.dataDir).toBe(path.join(cwd, 'db'));
   });
 
+  it('has nothing to say of a setting that is used', async () => {
+    expect((await config('spool: { dir: /var/spool/gomon }')).notices).toEqual([]);
+  });
+
   it('notices a variable that is nearly one of ours', async () => {
     const { notices } = await config(null, { GOMON_ADMIN_TOKNE: 'x', GOMON_PORT_8080_TCP_ADDR: '10.0.0.1' });
     expect(notices).toEqual([expect.stringMatching(/GOMON_ADMIN_TOKNE.*did you mean GOMON_ADMIN_TOKEN/)]);

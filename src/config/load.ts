@@ -82,7 +82,7 @@ export async function loadConfig(given: {
         file: file?.file ?? null,
         variables: [...variables.values(), ...secretsRead.variables].toSorted(),
       },
-      notices: [...noticeSlips(from.env), ...noticeIdle(parsed.data)],
+      notices: noticeSlips(from.env),
     },
   };
 }
@@ -251,14 +251,4 @@ function noticeSlips(env: Environment): string[] {
       ? []
       : [`the environment variable ${name} sets nothing; did you mean ${meant}?`];
   });
-}
-
-/** Settings that are kept for what is to come: whoever sets one should not believe that it works already. */
-function noticeIdle(settings: Settings): string[] {
-  const idle = {
-    'spool.dir': settings.spool.dir !== null,
-  };
-  return Object.entries(idle).flatMap(([name, isSet]) =>
-    isSet ? [`${name} is set, but nothing reads it yet`] : [],
-  );
 }

@@ -15,6 +15,8 @@ export async function onceThere<Result>(
     signal: AbortSignal;
     /** Told once, when the first attempt found nobody. */
     onWaiting: (reason: string) => void;
+    /** Told of each attempt that found nobody. */
+    onAttempt?: (error: unknown) => void;
     pauseMs?: number;
   },
 ): Promise<Result> {
@@ -32,6 +34,7 @@ export async function onceThere<Result>(
         const waited = `${Math.round(options.patienceMs / 1_000)} s`;
         throw new Error(`the database did not come up within ${waited}: ${reason}`, { cause: error });
       }
+      options.onAttempt?.(error);
       if (!told) options.onWaiting(reason);
       told = true;
     }

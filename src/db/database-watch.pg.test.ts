@@ -78,6 +78,31 @@ describe('the watch over the database', () => {
     expect(await held).toBe('unavailable');
   });
 
+  it('sends away who waits for a connection that will not come, and keeps none for them', async () => {
+    const { watch, pool } = watchOver();
+    await watch.start();
+    const ask = (text: string): Promise<string> =>
+      pool.pool.query(text).then(
+        () => 'answered',
+        (error: unknown) => databaseTrouble(error),
+      );
+    const held = [ask('SELECT pg_sleep(60)'), ask('SELECT pg_sleep(60)')];
+    await until(() => expect(pool.pool.totalCount).toBe(2));
+    const waiting = [ask('SELECT 1'), pool.pool.connect().catch((error: unknown) => databaseTrouble(error))];
+    await until(() => expect(pool.pool.waitingCount).toBe(2));
+    proxy.hang();
+    const hung = performance.now();
+    expect(await watch.check(0)).toBe('no answer in time');
+    expect(await Promise.all([...held, ...waiting])).toEqual(Array.from({ length: 4 }, () => 'unavailable'));
+    // The pool itself lets them wait for three seconds.
+    expect(performance.now() - hung).toBeLessThan(2_000);
+    await proxy.mend();
+    await until(() => expect(watch.gate()).toBeNull());
+    expect(await Promise.all([ask('SELECT 1'), ask('SELECT 1'), ask('SELECT 1')])).toEqual(
+      Array.from({ length: 3 }, () => 'answered'),
+    );
+  });
+
   it('does not take a session of its own that was cut for more than that', async () => {
     const { watch, pool } = watchOver();
     await watch.start();

@@ -69,6 +69,11 @@ export class DatabaseWatch {
     await this.#opened.promise.finally(() => signal?.removeEventListener('abort', abandon));
   }
 
+  /** Before the first look: what somebody else met with who tried. */
+  explain(error: unknown): void {
+    if (this.#away !== null && this.#loop === null) this.#away.detail = troubleText(error);
+  }
+
   /** A connection broke or was refused: look now instead of at the next second. */
   suspect(): void {
     this.#wake?.();

@@ -2,7 +2,7 @@ import { Kysely, PostgresDialect, type Transaction } from 'kysely';
 import { once } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
-import type { DatabaseAwayError } from './errors.ts';
+import { DatabaseAwayError } from './errors.ts';
 import { preparing } from './prepared.ts';
 import { typeReaders } from './read-time.ts';
 import type { Database } from './schema.ts';
@@ -17,8 +17,8 @@ export type DatabasePool = {
   db: Db;
   pool: pg.Pool;
   /**
-   * Breaks every connection, in use, idle or still connecting: for a server that does not
-   * answer any more, or takes no writes. Resolves when nobody can be given one of them.
+   * Breaks every connection, in use, idle or still connecting, and refuses whoever waits for
+   * one: for a server that does not answer any more, or takes no writes. Resolves when nobody can be given one of them.
    */
   cutAll(): Promise<void>;
   /** Waits a moment for what is under way, then cuts it off. */
@@ -28,15 +28,13 @@ export type DatabasePool = {
 /** With what the pool makes its connections; missing in its types. */
 type PoolClients = { Client: new (config?: pg.ClientConfig) => pg.Client };
 
-type ConnectCallback = (
-  error: Error | undefined,
-  client: pg.PoolClient | undefined,
-  done: (release?: unknown) => void,
-) => void;
+type Done = (release?: unknown) => void;
+type ConnectCallback = (error: Error | undefined, client: pg.PoolClient | undefined, done: Done) => void;
 
 /** A pool that says at once when the database is known to be away, also to those who have only the pool. */
 class GatedPool extends pg.Pool {
   readonly #gate: () => DatabaseAwayError | null;
+  readonly #waiting = new Set<(refusal: Error) => void>();
 
   constructor(config: pg.PoolConfig & PoolClients, gate: () => DatabaseAwayError | null) {
     super(config);
@@ -46,11 +44,57 @@ class GatedPool extends pg.Pool {
   override connect(): Promise<pg.PoolClient>;
   override connect(callback: ConnectCallback): void;
   override connect(callback?: ConnectCallback): Promise<pg.PoolClient> | void {
-    const refusal = this.#gate();
-    if (callback === undefined) return refusal === null ? super.connect() : Promise.reject(refusal);
-    if (refusal === null) return super.connect(callback);
-    process.nextTick(callback, refusal, undefined, () => undefined);
+    if (callback !== undefined) return this.#connect(callback);
+    return new Promise((resolve, reject) => {
+      this.#connect((error, client) => {
+        if (client === undefined)
+          reject(error ?? new Error('the pool gave neither a connection nor a reason'));
+        else resolve(client);
+      });
+    });
   }
+
+  /** Sends away whoever waits for a connection: it would be one to a server that does not answer. */
+  refuseWaiting(): void {
+    const refusal = this.#gate() ?? new DatabaseAwayError('its connections were cut');
+    for (const refuse of this.#waiting) refuse(refusal);
+    this.#waiting.clear();
+  }
+
+  #connect(callback: ConnectCallback): void {
+    const refusal = this.#gate();
+    if (refusal !== null) return process.nextTick(callback, refusal, undefined, nothing);
+    const refuse = (error: Error): void => process.nextTick(callback, error, undefined, nothing);
+    this.#waiting.add(refuse);
+    super.connect((error, client, done) => {
+      const isWanted = this.#waiting.delete(refuse);
+      if (client === undefined) {
+        // The pool does not always name a way to give back what it did not give.
+        if (isWanted) callback(error, undefined, nothing);
+      } else if (isWanted) {
+        callback(error, client, giveBackOnce(done));
+      } else {
+        // It was this one's turn all the same: nobody wants that connection any more.
+        done();
+      }
+    });
+  }
+}
+
+const nothing = (): void => undefined;
+
+/**
+ * The job library gives the connection it listens on back twice when that breaks while it is being
+ * given back. The second time must neither throw, which nobody there heeds, nor take the connection
+ * from whoever has it by then.
+ */
+function giveBackOnce(giveBack: Done): Done {
+  let isBack = false;
+  return (release) => {
+    if (isBack) return;
+    isBack = true;
+    giveBack(release);
+  };
 }
 
 const closeWithinMs = 1_500;
@@ -100,6 +144,7 @@ export function openPool(options: {
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool: preparing(pool) }) });
   const cutAll = async (): Promise<void> => {
     const signal = AbortSignal.timeout(closeWithinMs);
+    pool.refuseWaiting();
     const gone = [...clients].map((client) => once(client, 'end', { signal }).catch(() => undefined));
     for (const client of clients) cut(client);
     await Promise.all(gone);

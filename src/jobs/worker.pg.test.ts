@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type DomainDatabase, openDomainDatabase } from '../../test/support/domain-database.ts';
+import { startDatabaseProxy } from '../../test/support/database-proxy.ts';
+import { openPool } from '../db/pool.ts';
 import { enqueue } from './enqueue.ts';
 import {
   forgiveOutages,
@@ -29,9 +31,9 @@ afterEach(async () => {
 
 const nothing = (): Promise<void> => Promise.resolve();
 
-function startWorker(handlers: Partial<Handlers>, concurrency = 2): JobWorker {
+function startWorker(handlers: Partial<Handlers>, concurrency = 2, pool = database.pool): JobWorker {
   const worker = new JobWorker({
-    pool: database.pool,
+    pool,
     url: database.url,
     concurrency,
     handlers: {
@@ -182,6 +184,37 @@ describe('a worker', () => {
     await add('after');
     await until(() => expect(seen).toEqual(['after']));
     await until(async () => expect(await present()).toBe(1));
+  });
+
+  it('that waits to hear whether it may listen outlives that connection, too', async () => {
+    const proxy = await startDatabaseProxy(database.url);
+    const through = openPool({ url: proxy.url, size: 5, purpose: 'test' });
+    const unheeded: unknown[] = [];
+    const hear = (error: unknown): void => void unheeded.push(error);
+    process.on('unhandledRejection', hear);
+    try {
+      const lost = proxy.swallow('LISTEN "jobs:insert"');
+      const worker = startWorker({}, 1, through.pool);
+      await until(async () => {
+        expect(lost.count).toBe(1);
+        expect(await present()).toBe(1);
+      });
+      await database.rows(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'gomon worker presence'`,
+      );
+      // It is stopped, but waits for the answer that does not come.
+      await until(() =>
+        expect(troubles).toMatchObject([{ message: 'the job runner did not end by itself' }]),
+      );
+      await proxy.refuse();
+      await until(() => expect(troubles.length).toBeGreaterThan(1));
+      expect(unheeded).toEqual([]);
+      await worker.stop();
+    } finally {
+      process.off('unhandledRejection', hear);
+      await through.close();
+      await proxy.close();
+    }
   });
 });
 

@@ -3,8 +3,10 @@ import { type AlertKey, lockByKeys } from '../alerts/alert-store.ts';
 import type { KnownAlert } from '../alerts/apply-signal.ts';
 import { isOpen } from '../alerts/lifecycle.ts';
 import type { Tx } from '../db/pool.ts';
+import { toStorableJson } from '../db/text.ts';
 import { editLane, postLane } from './lanes.ts';
 import { cardPurpose, ensureBudgets, wakeDispatchers } from './ledger.ts';
+import { maxReposts } from './outcome.ts';
 import { notificationPriority, subjectOf } from './route.ts';
 
 /** A message that was posted, or may have been, before its alert was in the database. */
@@ -21,7 +23,8 @@ export type PostedBefore = {
 /**
  * Enters such messages into the ledger, so that no second card is posted and theirs
  * comes to the present state: what is known to be there is due for an edit, what is
- * not known is looked for first. Doing it again changes nothing.
+ * not known is looked for first. Where the alert has its card already theirs is turned
+ * into a line that says so. Doing it again changes nothing.
  * @returns how many have no alert to belong to.
  */
 export async function adoptPosted(tx: Tx, messages: PostedBefore[], now: Date): Promise<number> {
@@ -40,13 +43,10 @@ export async function adoptPosted(tx: Tx, messages: PostedBefore[], now: Date): 
     return alert === undefined || known.has(message.notificationId) ? [] : [rowOf(message, alert, now)];
   });
   const placed = await insert(tx, rows);
-  // There is a card already, or one is on its way: theirs is kept beside it, and comes to its end like it.
-  await insert(
+  // There is a card already, or one is on its way: theirs would stay beside it, so it says that it is none.
+  await retire(
     tx,
-    rows
-      .filter((row) => !placed.has(row.id) && row.message_id !== null)
-      // Under the vendor's name of the place, beside the one under ours.
-      .map((row) => ({ ...row, channel: row.channel_id ?? row.channel })),
+    rows.filter((row) => !placed.has(row.id) && row.message_id !== null),
   );
   await ensureBudgets(
     tx,
@@ -69,6 +69,9 @@ async function knownIds(tx: Tx, ids: string[]): Promise<Set<string>> {
     .execute();
   return new Set(rows.map((row) => row.id));
 }
+
+const retiredText =
+  'This was posted while the database was away. The alert has a message of its own in this channel.';
 
 type Row = ReturnType<typeof rowOf>;
 
@@ -101,6 +104,24 @@ function rowOf(message: PostedBefore, alert: KnownAlert, now: Date) {
     posted_at: isPosted ? message.at : null,
     updated_at: now,
   };
+}
+
+/** Edited once, and never posted anew when somebody has removed it. */
+async function retire(tx: Tx, rows: Row[]): Promise<void> {
+  if (rows.length === 0) return;
+  await tx
+    .insertInto('notifications')
+    .values(
+      rows.map((row) => ({
+        ...row,
+        purpose: `retired:${row.id}`,
+        content: toStorableJson({ text: retiredText }),
+        closed: true,
+        reposts: maxReposts,
+      })),
+    )
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
 }
 
 /** Answers the ids that found a place: their own, or that of a message nobody has begun to post. */

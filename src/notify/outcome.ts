@@ -34,7 +34,7 @@ const maxHeldMs = 5_000;
 /** A message that was posted but whose answer was lost shows up within seconds. */
 const lookAfterMs = 3_000;
 /** A message somebody deletes is posted anew once; whoever deletes it twice means it. */
-const maxReposts = 1;
+export const maxReposts = 1;
 
 export function afterSend(row: Notification, result: NotifyResult, cardHash: string): NextState {
   if (!result.ok) return afterFailure(row, result);

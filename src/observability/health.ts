@@ -70,7 +70,9 @@ export class Health {
         if (more.length === 0 && noted.length > 0 && known.state === 'ok')
           return [name, { state: known.state, detail: noted.join('; ').slice(0, 2_000) }];
         if (more.length === 0) return [name, known];
-        const detail = [...more, ...(known.detail === undefined ? [] : [known.detail])].join('; ');
+        const { detail: last } = known;
+        const isSaid = last === undefined || more.some((one) => one.includes(last));
+        const detail = [...more, ...(isSaid ? [] : [last])].join('; ');
         return [name, { state: 'failing' as const, detail: detail.slice(0, 2_000) }];
       }),
     );

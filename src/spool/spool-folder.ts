@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 /**
@@ -7,7 +7,7 @@ import path from 'node:path';
  * first, synced, renamed, and the folder synced, before anybody is told that it was
  * taken. What became of its messages is appended to a journal beside it.
  *
- * Several processes may share the folder: names are unique, and nothing is ever
+ * Several processes may share the folder: names are unique, and no request is ever
  * rewritten.
  */
 export type FolderLimits = { maxBytes: number; maxRequests: number };
@@ -34,6 +34,17 @@ export class SpoolFolder {
   /** Requests that lie here, or are being written. */
   get count(): number {
     return this.#sizes.size;
+  }
+
+  /** Makes the folder if need be; throws where it is none of ours to write to. That it is full passes. */
+  async prove(): Promise<void> {
+    await mkdir(this.#dir, { recursive: true, mode: 0o700 });
+    const draft = this.#file(`proof-${process.pid}`, draftEnd);
+    await writeFile(draft, '', { mode: 0o600 }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOSPC' && error.code !== 'EDQUOT') throw error;
+    });
+    await rm(draft, { force: true });
+    await this.#sync();
   }
 
   /** Makes the folder if need be, and looks what lies in it. Call it again to see what others left. */
@@ -82,9 +93,19 @@ export class SpoolFolder {
     }
   }
 
-  /** Null when it is not there any more: another process took it in. */
-  async read(id: string): Promise<string | null> {
-    return readFile(this.#file(id, requestEnd), 'utf8').catch(ignoreMissing);
+  /** `gone`: another process took it in. `unreadable`: it is no file, not ours to read, or its disk is broken. */
+  async read(
+    id: string,
+  ): Promise<{ is: 'there'; text: string } | { is: 'gone' } | { is: 'unreadable'; reason: string }> {
+    try {
+      return { is: 'there', text: await readFile(this.#file(id, requestEnd), 'utf8') };
+    } catch (error) {
+      const { code = '', message } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT') return { is: 'gone' };
+      // Of the process, not of the file.
+      if (['EMFILE', 'ENFILE', 'ENOMEM'].includes(code)) throw error;
+      return { is: 'unreadable', reason: message };
+    }
   }
 
   /** Appends to the journal of a request; durable when it resolves. */
@@ -132,12 +153,31 @@ export class SpoolFolder {
     this.#forget(id);
   }
 
-  /** Out of the way of the others, for a person to look at. Answers its new name. */
-  async setAside(id: string): Promise<string> {
+  /** Out of the way of the others, for a person to look at. Answers its new name; null: it is not there any more. */
+  async setAside(id: string): Promise<string | null> {
     const aside = `${this.#file(id, requestEnd)}.bad`;
-    await rename(this.#file(id, requestEnd), aside).catch(ignoreMissing);
+    const renamed = await rename(this.#file(id, requestEnd), aside).then(() => aside, ignoreMissing);
     this.#forget(id);
-    return aside;
+    return renamed;
+  }
+
+  /** Puts a file that is no request in the place of the one before: either is whole at any time. */
+  async writeOther(name: string, text: string): Promise<void> {
+    const draft = this.#file(`${name}-${process.pid}`, draftEnd);
+    const file = await open(draft, 'w', 0o600);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(draft, path.join(this.#dir, name));
+    await this.#sync();
+  }
+
+  /** Null when it is not there. */
+  async readOther(name: string): Promise<string | null> {
+    return readFile(path.join(this.#dir, name), 'utf8').catch(ignoreMissing);
   }
 
   #remember(id: string, bytes: number): void {

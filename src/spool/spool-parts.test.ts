@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
@@ -131,13 +131,13 @@ describe('the folder', () => {
     await folder.note('a', { n: 2 });
     const other = open();
     expect(await other.look()).toEqual(['a', 'b']);
-    expect(await other.read('a')).toBe('text of a');
+    expect(await other.read('a')).toEqual({ is: 'there', text: 'text of a' });
     // A crash in the middle of a note.
     await writeFile(path.join(dir, 'a.posts'), `${await readFile(path.join(dir, 'a.posts'), 'utf8')}{"n":`);
     expect(await other.notes('a')).toEqual([{ n: 1 }, { n: 2 }]);
     await other.remove('a');
     expect(await folder.look()).toEqual(['b']);
-    expect(await folder.read('a')).toBeNull();
+    expect(await folder.read('a')).toEqual({ is: 'gone' });
     expect(await readdir(dir)).toEqual(['b.json']);
   });
 
@@ -156,5 +156,22 @@ describe('the folder', () => {
     expect(await folder.look()).toEqual([]);
     expect((await readdir(dir)).toSorted()).toEqual(['a.json.bad', 'half.draft']);
     expect(folder.count).toBe(0);
+    expect(await folder.setAside('a')).toBeNull();
+  });
+
+  it('tells what cannot be read from what is gone, and a folder that cannot be used', async () => {
+    const folder = open();
+    await mkdir(path.join(dir, 'a.json'));
+    expect(await folder.look()).toEqual(['a']);
+    expect(await folder.read('a')).toMatchObject({
+      is: 'unreadable',
+      reason: expect.stringContaining('EISDIR'),
+    });
+    expect(await folder.setAside('a')).toBe(path.join(dir, 'a.json.bad'));
+    await folder.prove();
+    expect(await readdir(dir)).toEqual(['a.json.bad']);
+    await writeFile(path.join(dir, 'file'), '');
+    const none = new SpoolFolder(path.join(dir, 'file'), { maxBytes: 1, maxRequests: 1 });
+    await expect(none.prove()).rejects.toMatchObject({ code: 'EEXIST' });
   });
 });

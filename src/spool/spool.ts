@@ -7,9 +7,10 @@ import type { News, OutageTeller } from './outage-teller.ts';
 import { readUrgent } from './read-urgent.ts';
 import type { SpoolFolder } from './spool-folder.ts';
 import { fromFileText, type IdempotencyClaim, toFileText } from './spooled-request.ts';
-import { isPassing, takeIn, type TakenIn } from './take-in.ts';
+import { isPassing, setAside, takeIn, type TakenIn } from './take-in.ts';
 import { messagesTold } from './told.ts';
 import { UrgentView } from './urgent-view.ts';
+import { ViewSnapshot } from './view-snapshot.ts';
 
 /**
  * Where requests with a P0 or P1 wait while the database is away. They are taken in,
@@ -63,8 +64,17 @@ export class Spool {
   readonly #news = new Map<string, News[]>();
   #emptying: Promise<void> | null = null;
 
+  readonly #snapshot: ViewSnapshot;
+
   constructor(options: SpoolOptions) {
     this.#options = options;
+    this.#snapshot = new ViewSnapshot({
+      folder: options.folder,
+      // What is news in a request that lies in the spool has to be news to the next process, too.
+      alerts: () => (options.isAway() || this.#news.size > 0 ? null : this.#view.alerts),
+      now: () => options.clock.now(),
+      onTrouble: (error) => options.observe({ kind: 'trouble', error }),
+    });
   }
 
   /** Requests that wait. */
@@ -72,16 +82,33 @@ export class Spool {
     return this.#options.folder.count;
   }
 
-  /** Reads what an earlier process left. */
+  /** Reads what an earlier process left. Throws where the folder cannot be used; one file that cannot is no reason. */
   async open(): Promise<void> {
-    const { folder } = this.#options;
-    for (const id of await folder.look()) {
-      const spooled = fromFileText((await folder.read(id)) ?? '');
-      if (spooled === null) continue;
-      const { request, idempotency } = spooled;
-      if (idempotency !== null) this.#remember(idempotency, request);
-      this.#noteNews(id, request);
+    const { folder, observe } = this.#options;
+    await folder.prove();
+    const known = await this.#snapshot.read().catch((error: unknown) => {
+      observe({ kind: 'trouble', error });
+      return [];
+    });
+    // As if read at the beginning of time: the first look at the database counts for more.
+    this.#view.load(known, 0);
+    for (const id of await folder.look())
+      await this.#readLeft(id).catch((error: unknown) => observe({ kind: 'trouble', error }));
+  }
+
+  async #readLeft(id: string): Promise<void> {
+    const { folder, observe } = this.#options;
+    const file = await folder.read(id);
+    if (file.is === 'gone') return;
+    if (file.is === 'unreadable') {
+      const taken = await setAside(folder, id, file.reason);
+      return observe({ kind: 'taken-in', id, taken, request: null, result: null });
     }
+    const spooled = fromFileText(file.text);
+    if (spooled === null) return;
+    const { request, idempotency } = spooled;
+    if (idempotency !== null) this.#remember(idempotency, request);
+    this.#noteNews(id, request);
   }
 
   #noteNews(id: string, request: IntakeRequest): News[] {
@@ -94,11 +121,16 @@ export class Spool {
 
   /** Tells of what waits and nobody was told of, nor may have been. For when the database is known to be away. */
   async tellWhatIsLeft(): Promise<void> {
-    const { folder, teller } = this.#options;
+    const { folder, teller, observe } = this.#options;
     if (teller === null) return;
     const untold: News[] = [];
     for (const [id, news] of this.#news) {
-      const told = new Set(messagesTold(await folder.notes(id)).map((message) => message.index));
+      // Where the journal cannot be read it is not known, and told once more rather than not at all.
+      const notes = await folder.notes(id).catch((error: unknown) => {
+        observe({ kind: 'trouble', error });
+        return [];
+      });
+      const told = new Set(messagesTold(notes).map((message) => message.index));
       untold.push(...news.filter(({ index }) => !told.has(index)));
     }
     teller.tell(untold);
@@ -106,13 +138,16 @@ export class Spool {
 
   /** What was stored while the database was there: its repeats are no news in an outage. */
   noteCommitted(request: IntakeRequest, result: IntakeResult): void {
+    const { version } = this.#view;
     this.#view.apply(request, this.#options.clock.now().getTime(), result);
+    if (this.#view.version !== version) this.#snapshot.want();
   }
 
   /** Looks at what is open, so that an outage begins with knowing it. */
   async refresh(db: Db): Promise<void> {
     const readAtMs = this.#options.clock.now().getTime();
     this.#view.load(await readUrgent(db, UrgentView.most), readAtMs - 1_000);
+    this.#snapshot.want();
   }
 
   /** Durable when it resolves with `ok`. */
@@ -176,6 +211,7 @@ export class Spool {
   /** Tells nobody any more. */
   async stop(): Promise<void> {
     await this.#options.teller?.hold();
+    await this.#snapshot.stop();
   }
 
   async #empty(signal?: AbortSignal): Promise<void> {

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import type { DescribedSignal } from '../alerts/describe.ts';
 import type { IntakeRequest } from '../alerts/intake.ts';
+import { sealed, unsealed } from './sealed-text.ts';
 
 /** A request as it lies in the spool: all that the intake needs, and the key that makes its repeats one. */
 export type SpooledRequest = {
@@ -13,23 +13,19 @@ export type IdempotencyClaim = { owner: string; key: string; requestHash: Buffer
 
 const magic = 'gomon-spool-1';
 
-/**
- * A line with the checksum of the rest, then JSON. A file that was not written to
- * its end, or rotted, is known by the checksum; what passes has the shape we wrote.
- */
+/** Sealed JSON: what passes has the shape we wrote. */
 export function toFileText({ request, idempotency }: SpooledRequest): string {
   const body = JSON.stringify({
     request: { ...request, raw: { ...request.raw, body: request.raw.body.toString('base64') } },
     idempotency: idempotency && { ...idempotency, requestHash: idempotency.requestHash.toString('base64') },
   });
-  return `${magic} ${checksum(body)}\n${body}`;
+  return sealed(magic, body);
 }
 
 /** Null: not a whole file of ours. */
 export function fromFileText(text: string): SpooledRequest | null {
-  const end = text.indexOf('\n');
-  const body = text.slice(end + 1);
-  if (end === -1 || text.slice(0, end) !== `${magic} ${checksum(body)}`) return null;
+  const body = unsealed(magic, text);
+  if (body === null) return null;
   const { request, idempotency } = JSON.parse(body) as Stored;
   return {
     request: {
@@ -64,8 +60,4 @@ function revived(signal: DescribedSignal): DescribedSignal {
     endsAt: time(signal.endsAt),
     expiresAt: time(signal.expiresAt),
   };
-}
-
-function checksum(body: string): string {
-  return createHash('sha256').update(body).digest('hex');
 }

@@ -31,24 +31,38 @@ export type TakenIn =
 
 /** Throws when the database is away: the file is then left as it is. */
 export async function takeIn(deps: TakeInDependencies, id: string): Promise<TakenIn> {
-  const text = await deps.folder.read(id);
-  if (text === null) return { outcome: 'gone' };
-  const spooled = fromFileText(text);
-  if (spooled === null) return setAside(deps, id, 'it is not a whole file of the spool');
+  const file = await deps.folder.read(id);
+  if (file.is === 'gone') return { outcome: 'gone' };
+  if (file.is === 'unreadable') return setAside(deps.folder, id, file.reason);
+  const spooled = fromFileText(file.text);
+  if (spooled === null) return setAside(deps.folder, id, 'it is not a whole file of the spool');
   const told = messagesTold(await deps.folder.notes(id));
-  if ((await findDelivery(deps.db, spooled.request.deliveryId)) !== undefined) {
-    await deps.db.transaction().execute((tx) => adopt(deps, tx, spooled, told));
-    await deps.folder.remove(id);
-    return { outcome: 'stored-before' };
-  }
+  if (await isStored(deps, spooled)) return storedBefore(deps, id, spooled, told);
   try {
     await store(deps, spooled, told);
   } catch (error) {
     if (isPassing(error)) throw error;
-    return setAside(deps, id, error instanceof Error ? error.message : String(error));
+    // Another process that shares the folder was quicker.
+    if (await isStored(deps, spooled)) return storedBefore(deps, id, spooled, told);
+    return setAside(deps.folder, id, error instanceof Error ? error.message : String(error));
   }
   await deps.folder.remove(id);
   return { outcome: 'stored' };
+}
+
+async function isStored({ db }: TakeInDependencies, { request }: SpooledRequest): Promise<boolean> {
+  return (await findDelivery(db, request.deliveryId)) !== undefined;
+}
+
+async function storedBefore(
+  deps: TakeInDependencies,
+  id: string,
+  spooled: SpooledRequest,
+  told: ToldMessage[],
+): Promise<TakenIn> {
+  await deps.db.transaction().execute((tx) => adopt(deps, tx, spooled, told));
+  await deps.folder.remove(id);
+  return { outcome: 'stored-before' };
 }
 
 /** The same again may succeed. */
@@ -102,6 +116,7 @@ async function adopt(
   await adoptPosted(tx, messages, deps.clock.now());
 }
 
-async function setAside(deps: TakeInDependencies, id: string, reason: string): Promise<TakenIn> {
-  return { outcome: 'set-aside', file: await deps.folder.setAside(id), reason };
+export async function setAside(folder: SpoolFolder, id: string, reason: string): Promise<TakenIn> {
+  const file = await folder.setAside(id);
+  return file === null ? { outcome: 'gone' } : { outcome: 'set-aside', file, reason };
 }

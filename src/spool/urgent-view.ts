@@ -11,12 +11,22 @@ import { newId } from '../lib/ids.ts';
  */
 export class UrgentView {
   readonly #known = new Map<string, { alert: KnownAlert; atMs: number }>();
+  #version = 0;
 
   /** More than this are not kept: the oldest are then told once more, as if new. */
   static readonly most = 20_000;
 
   get size(): number {
     return this.#known.size;
+  }
+
+  /** Grows whenever an alert is another one, or in another state, than before; not with each repeat. */
+  get version(): number {
+    return this.#version;
+  }
+
+  get alerts(): KnownAlert[] {
+    return [...this.#known.values()].map(({ alert }) => alert);
   }
 
   /** What the database says, but for what was heard after `readAtMs`, which it need not have seen yet. */
@@ -69,6 +79,8 @@ export class UrgentView {
   }
 
   #set(key: string, alert: KnownAlert, atMs: number): void {
+    const before = this.#known.get(key)?.alert;
+    if (before?.status !== alert.status || before.severity !== alert.severity) this.#version += 1;
     this.#known.delete(key);
     this.#known.set(key, { alert, atMs });
     if (this.#known.size <= UrgentView.most) return;

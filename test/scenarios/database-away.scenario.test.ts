@@ -179,7 +179,10 @@ describe('at start', () => {
     const waiting = Promise.withResolvers<{ url: string }>();
     const { url } = await waiting.promise;
     expect((await fetch(`${url}/healthz`)).status).toBe(200);
-    expect(await (await fetch(`${url}/readyz`)).json()).toMatchObject({ state: 'starting' });
+    expect(await (await fetch(`${url}/readyz`)).json()).toMatchObject({
+      state: 'starting',
+      dependencies: { database: { state: 'failing', detail: 'no connection (ECONNREFUSED)' } },
+    });
     const refused = await fetch(`${url}/api/v1/alerts`, {
       method: 'POST',
       headers: { authorization: 'Bearer test-admin-token' },

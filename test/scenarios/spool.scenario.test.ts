@@ -1,7 +1,9 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createToken } from '../../src/api/token-store.ts';
+import { openPool } from '../../src/db/pool.ts';
 import { type DatabaseProxy, startDatabaseProxy } from '../support/database-proxy.ts';
 import { startWorld, type World } from '../support/world.ts';
 
@@ -45,9 +47,19 @@ afterEach(async () => {
 type Alert = { title: string; severity?: string; status?: string; startsAt?: string };
 const send = (alert: Alert, headers?: Record<string, string>) =>
   world.call('POST', '/api/v1/alerts', { dedupKey: alert.title, ...alert }, headers);
+const createSenderToken = async (): Promise<string> => {
+  const opened = openPool({ url: world.databaseUrl, size: 1, purpose: 'test' });
+  try {
+    return (await createToken(opened.db, { name: 'sender', role: 'source', tenant: '' }, new Date())) ?? '';
+  } finally {
+    await opened.close();
+  }
+};
 const cards = () => world.slack.messages('#alert-critical');
 const spooledFiles = async (): Promise<string[]> =>
   (await readdir(dir)).filter((name) => name.endsWith('.json'));
+const snapshot = 'open-alerts.snapshot';
+const left = async (): Promise<string[]> => (await readdir(dir)).filter((name) => name !== snapshot);
 const state = async (): Promise<string> => (await world.call('GET', '/readyz')).body.state;
 const away = async (): Promise<void> => {
   await proxy.refuse();
@@ -85,7 +97,7 @@ describe('while the database is away, with a spool', () => {
 
     await back();
     expect(await spooledFiles()).toEqual([]);
-    expect(await readdir(dir)).toEqual([]);
+    expect(await left()).toEqual([]);
     expect(cards()).toHaveLength(1);
     expect(world.slack.calls('chat.postMessage')).toHaveLength(1);
     // What was posted without the database now leads to the alert, with its buttons and incident.
@@ -217,7 +229,7 @@ describe('while the database is away, with a spool', () => {
     );
     await writeFile(path.join(dir, '00000000-broken.json'), (text ?? '').slice(0, -10));
     await back();
-    expect(await readdir(dir)).toEqual(['00000000-broken.json.bad']);
+    expect(await left()).toEqual(['00000000-broken.json.bad']);
     // As a crash between the commit and the removal of the file leaves it.
     await writeFile(path.join(dir, file), text ?? '');
     await writeFile(path.join(dir, file.replace('.json', '.posts')), journal ?? '');
@@ -230,6 +242,114 @@ describe('while the database is away, with a spool', () => {
       1,
     );
     expect(world.opsgenie.alerts()).toHaveLength(1);
+  });
+
+  it('a database that hangs is no busy one: every P1 is taken before its sender gives up', async () => {
+    await start({ settings: { spool: { dir }, database: { poolSize: 5 } } });
+    const token = await createSenderToken();
+    const asSender = { authorization: `Bearer ${token}` };
+    expect((await send({ title: 'Before', severity: 'P1' }, asSender)).status).toBe(201);
+    await world.drain();
+    proxy.hang();
+    const begun = performance.now();
+    // More than there are connections, of every kind: with and without a key, a token that has to be looked up.
+    const answers = await Promise.all(
+      Array.from({ length: 12 }, (_, n) =>
+        send(
+          { title: `Hanging ${n}`, severity: 'P1' },
+          { ...(n % 2 === 0 ? asSender : {}), ...(n > 1 ? { 'idempotency-key': `h-${n}` } : {}) },
+        ),
+      ),
+    );
+    expect(answers.map((answer) => answer.status)).toEqual(answers.map(() => 202));
+    expect(performance.now() - begun).toBeLessThan(5_500);
+    await world.slack.waitFor(() => cards().length === 13);
+    await back();
+    expect(cards()).toHaveLength(13);
+    expect(await world.rows('SELECT 1 FROM alerts_active')).toHaveLength(13);
+  }, 60_000);
+
+  it('starts in an outage with what cannot be read set aside, and tells of the rest', async () => {
+    await start();
+    await away();
+    expect((await send({ title: 'Cluster down', severity: 'P0' })).status).toBe(202);
+    await world.slack.waitFor(() => cards().length === 1);
+    const [file = ''] = await spooledFiles();
+    await mkdir(path.join(dir, '00000000-0000-7000-8000-000000000000.json'));
+    // As if nobody had been told of it yet.
+    await rm(path.join(dir, file.replace('.json', '.posts')));
+    const restarted = world.restart();
+    await world.slack.waitFor(() => cards().length === 2);
+    expect(await readdir(dir)).toContain('00000000-0000-7000-8000-000000000000.json.bad');
+    expect(world.log()).toContain('it was set aside');
+    await proxy.mend();
+    await restarted;
+    await world.drain();
+    expect(await spooledFiles()).toEqual([]);
+    expect(await world.rows('SELECT 1 FROM alerts_active')).toHaveLength(1);
+  }, 60_000);
+
+  describe('that was there before the outage, and a restart in the middle of it', () => {
+    const known = () => cards().filter((card) => card.text.includes('Known'));
+    /** Known has its card, and its repeat is spooled; Other is spooled, and nobody was told of it. */
+    const restartInOutage = async (then: () => Promise<void>): Promise<void> => {
+      await start();
+      await send({ title: 'Known', severity: 'P1' });
+      await world.drain();
+      await vi.waitFor(
+        async () => expect(await readFile(path.join(dir, snapshot), 'utf8')).toContain('Known'),
+        { timeout: 10_000 },
+      );
+      await away();
+      expect((await send({ title: 'Known', severity: 'P1' })).status).toBe(202);
+      expect((await send({ title: 'Other', severity: 'P1' })).status).toBe(202);
+      await world.slack.waitFor(() => cards().length === 2);
+      for (const name of await readdir(dir)) if (name.endsWith('.posts')) await rm(path.join(dir, name));
+      await then();
+      const restarted = world.restart();
+      await world.slack.waitFor(() => cards().filter((card) => card.text.includes('Other')).length === 2);
+      await world.slack.waitFor(() => known().length > 0);
+      await proxy.mend();
+      await restarted;
+      await world.drain();
+    };
+
+    it('does not make its repeat news', async () => {
+      await restartInOutage(() => Promise.resolve());
+      expect(known()).toHaveLength(1);
+      expect(world.slack.calls('chat.postMessage')).toHaveLength(3);
+      expect(await world.rows(`SELECT occurrences FROM alerts_active WHERE title = 'Known'`)).toEqual([
+        { occurrences: 2 },
+      ]);
+    }, 60_000);
+
+    it('leaves one card also where that was not known: the other message says that it is none', async () => {
+      await restartInOutage(() => rm(path.join(dir, snapshot)));
+      const retired = cards().filter((card) => card.text.includes('has a message of its own'));
+      expect(known()).toHaveLength(1);
+      expect(retired).toMatchObject([{ blocks: [] }]);
+      expect(world.slack.calls('chat.postMessage')).toHaveLength(4);
+      await send({ title: 'Known', status: 'resolved' });
+      await world.drain();
+      expect(known()).toMatchObject([{ text: expect.stringMatching(/resolved/i) }]);
+      expect(cards().filter((card) => card.text.includes('has a message of its own'))).toHaveLength(1);
+      const accounts = await world.call('GET', '/api/v1/ledger');
+      expect(accounts.body).toMatchObject({ holds: true, failed: 0 });
+    }, 60_000);
+  });
+
+  it('that cannot be used at all is no reason not to start', async () => {
+    await writeFile(path.join(dir, 'file'), '');
+    await start({ settings: { spool: { dir: path.join(dir, 'file') } } });
+    expect((await world.call('GET', '/readyz')).body).toMatchObject({
+      state: 'ready',
+      dependencies: {
+        spool: { state: 'failing', detail: expect.stringContaining('spool.dir cannot be used (EEXIST)') },
+      },
+    });
+    expect(world.log()).toContain('spool.dir cannot be used');
+    await away();
+    expect((await send({ title: 'One', severity: 'P1' })).status).toBe(503);
   });
 
   it('is bounded', async () => {

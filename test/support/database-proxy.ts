@@ -17,6 +17,8 @@ export type DatabaseProxy = {
    * anybody hears so; all others with it.
    */
   loseCommitAfter(text: string): void;
+  /** What a client sends never arrives where this text is in it; counts how often that was so. */
+  swallow(text: string): { count: number };
   /** As if nothing had been. */
   mend(): Promise<void>;
   close(): Promise<void>;
@@ -29,6 +31,7 @@ export async function startDatabaseProxy(databaseUrl: string): Promise<DatabaseP
   const pairs = new Set<Pair>();
   let hanging = false;
   let losing: string | null = null;
+  let swallowing: { text: string; swallowed: { count: number } } | null = null;
   let listener: Server | null = null;
   let port = 0;
 
@@ -46,6 +49,10 @@ export async function startDatabaseProxy(databaseUrl: string): Promise<DatabaseP
     let fits = false;
     let lost = false;
     client.on('data', (data) => {
+      if (swallowing !== null && data.includes(swallowing.text)) {
+        swallowing.swallowed.count += 1;
+        return;
+      }
       if (losing !== null) {
         const text = data.toString('latin1');
         fits ||= text.includes(losing);
@@ -110,8 +117,13 @@ export async function startDatabaseProxy(databaseUrl: string): Promise<DatabaseP
     loseCommitAfter(text) {
       losing = text;
     },
+    swallow(text) {
+      swallowing = { text, swallowed: { count: 0 } };
+      return swallowing.swallowed;
+    },
     async mend() {
       hanging = false;
+      swallowing = null;
       losing = null;
       for (const { client, server } of pairs) {
         client.resume();
