@@ -34,7 +34,8 @@ try {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode;
   } else {
-    console.error(`gomon: ${error instanceof Error ? error.message : String(error)}`);
+    // While serving, what is written to the console goes into the log.
+    process.stderr.write(`gomon: ${error instanceof Error ? error.message : String(error)}\n`);
     process.exitCode = 1;
   }
 }
