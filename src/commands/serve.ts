@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { type AppRole, roles, startApp } from '../app.ts';
+import { handOverSignals } from '../early-signals.ts';
 import { databaseTrouble } from '../db/errors.ts';
 import { createLog } from '../observability/log.ts';
 import { secretTexts } from '../config/secrets.ts';
@@ -89,4 +90,5 @@ function stopOnSignal(stop: () => Promise<void>, say: (message: string) => void)
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
+  handOverSignals();
 }

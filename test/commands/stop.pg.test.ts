@@ -145,3 +145,14 @@ it('writes nothing but its log while the database comes and goes, also of why it
   for (const line of `${output.stdout}${second.stdout}`.trimEnd().split('\n'))
     expect(JSON.parse(line)).toMatchObject({ level: expect.any(String), msg: expect.any(String) });
 }, 60_000);
+
+it('ends in order also when it is told to before it has read its modules', async () => {
+  // As soon as somebody minds the signal, it is sent.
+  const hasty = `const timer = setInterval(() => { if (process.listenerCount('SIGTERM') > 0) { clearInterval(timer); process.kill(process.pid, 'SIGTERM'); } }, 1)`;
+  const told = await gomon(['serve'], {
+    cwd,
+    env: { ...env, NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(hasty)}` },
+  });
+  // Nor had it begun anything that would have had to be stopped.
+  expect(told).toEqual({ code: 0, stdout: '', stderr: '' });
+});
