@@ -1,9 +1,11 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { type AppRole, roles, startApp } from '../app.ts';
+import { handOverSignals } from '../early-signals.ts';
 import { databaseTrouble } from '../db/errors.ts';
 import { createLog } from '../observability/log.ts';
 import { secretTexts } from '../config/secrets.ts';
 import { configuration } from './configuration.ts';
+import { consoleToLog } from './console-to-log.ts';
 
 /** Longer than this and whoever stops us kills us anyway. */
 const stopWithinMs = 10_000;
@@ -15,10 +17,17 @@ export function addServeCommand(program: Command): void {
     .option('-c, --config <file>', 'settings file (default: GOMON_CONFIG, else ./gomon.yaml if it is there)')
     .option('--roles <list>', `what this process does, of: ${roles.join(', ')}`, parseRoles, [...roles])
     .action(async (options: { config?: string; roles: AppRole[] }) => {
-      const config = await configuration(options.config);
+      const config = await configuration(options.config).catch((error: unknown) => {
+        createLog({ level: 'error' }).error({ err: error }, 'the service does not start');
+        throw error;
+      });
       const log = createLog({ ...config.settings.log, secrets: secretTexts(config) });
       for (const notice of config.notices) log.warn({ notice }, 'a setting looks like a slip');
+      consoleToLog(log);
       survivePassingTrouble((error) => log.error({ err: error }, 'nobody heeded that the database failed'));
+      process.on('uncaughtExceptionMonitor', (error) =>
+        log.error({ err: error }, 'the service ends: nobody heeded an error'),
+      );
       const asked = new AbortController();
       const starting = startApp({
         config,
@@ -26,7 +35,7 @@ export function addServeCommand(program: Command): void {
         log,
         signal: asked.signal,
         // Not a log line: logs are kept and shipped, this is shown once.
-        onFirstToken: (token) => console.error(`Admin API token, shown only this once: ${token}`),
+        onFirstToken: (token) => process.stderr.write(`Admin API token, shown only this once: ${token}\n`),
       });
       stopOnSignal(
         async () => {
@@ -40,7 +49,9 @@ export function addServeCommand(program: Command): void {
         (message) => log.info(message),
       );
       await starting.catch((error: unknown) => {
-        if (!asked.signal.aborted) throw error;
+        if (asked.signal.aborted) return;
+        log.error({ err: error }, 'the service does not start');
+        throw error;
       });
     });
 }
@@ -79,4 +90,5 @@ function stopOnSignal(stop: () => Promise<void>, say: (message: string) => void)
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
+  handOverSignals();
 }

@@ -63,6 +63,14 @@ describe('gomon config', () => {
     }
     expect(missing.code).toBe(1);
     expect(missing.stderr).toContain('nowhere.yaml');
+    // For those who read the log, not the terminal.
+    expect(served.stdout.trimEnd().split('\n')).toHaveLength(1);
+    expect(JSON.parse(served.stdout)).toMatchObject({
+      level: 'error',
+      msg: 'the service does not start',
+      err: { message: expect.stringContaining('server.port') },
+    });
+    expect(served.stdout).not.toContain('xoxb-in-the-clear');
   });
 
   it('refuses a card template with which the service would not start', async () => {

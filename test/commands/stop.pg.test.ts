@@ -5,7 +5,7 @@ import pg from 'pg';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { type OpsgenieSandbox, startOpsgenieSandbox } from '../../sandbox/opsgenie/server.ts';
 import { type SlackSandbox, startSlackSandbox } from '../../sandbox/slack/server.ts';
-import { type Environment, type Served, serve } from '../support/command-line.ts';
+import { type Environment, gomon, type Served, serve } from '../support/command-line.ts';
 import { type DatabaseProxy, startDatabaseProxy } from '../support/database-proxy.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 
@@ -126,3 +126,33 @@ it('ends at once while it still waits for its database', async () => {
   expect(code).toBe(0);
   expect(tookMs).toBeLessThan(10_000);
 }, 60_000);
+
+it('writes nothing but its log while the database comes and goes, also of why it cannot start', async () => {
+  running = await serve({ cwd, env: { ...env, GOMON_LOG_LEVEL: 'debug' } });
+  const { output, url } = running;
+  expect((await call('POST', '/api/v1/alerts', { title: 'Before', severity: 'P2' })).status).toBe(201);
+  await slack.waitFor(() => slack.calls('chat.postMessage').length === 1);
+  proxy.hang();
+  await vi.waitFor(() => expect(output.stdout).toContain('the database is away'), { timeout: 15_000 });
+  await proxy.mend();
+  await vi.waitFor(() => expect(output.stdout).toContain('the database is back'), { timeout: 15_000 });
+  // Its port is taken.
+  const second = await gomon(['serve'], { cwd, env: { ...env, GOMON_PORT: new URL(url).port } });
+  expect(second).toMatchObject({ code: 1, stderr: expect.stringMatching(/^gomon: .*EADDRINUSE/) });
+  expect(second.stdout.trimEnd().split('\n').at(-1)).toContain('"msg":"the service does not start"');
+  expect((await stopped()).code).toBe(0);
+  expect(output.stderr).toBe('');
+  for (const line of `${output.stdout}${second.stdout}`.trimEnd().split('\n'))
+    expect(JSON.parse(line)).toMatchObject({ level: expect.any(String), msg: expect.any(String) });
+}, 60_000);
+
+it('ends in order also when it is told to before it has read its modules', async () => {
+  // As soon as somebody minds the signal, it is sent.
+  const hasty = `const timer = setInterval(() => { if (process.listenerCount('SIGTERM') > 0) { clearInterval(timer); process.kill(process.pid, 'SIGTERM'); } }, 1)`;
+  const told = await gomon(['serve'], {
+    cwd,
+    env: { ...env, NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(hasty)}` },
+  });
+  // Nor had it begun anything that would have had to be stopped.
+  expect(told).toEqual({ code: 0, stdout: '', stderr: '' });
+});
