@@ -24,6 +24,9 @@ export type OpsgenieClientOptions = {
   timeoutMs: number;
 };
 
+/** Opsgenie's own have 36 characters; shorter ones are made up, to try something out. */
+const shortestRealKey = 16;
+
 /** A page of 100 incidents with long descriptions stays below it. */
 const maxBodyBytes = 4 * 1024 * 1024;
 
@@ -39,13 +42,19 @@ export function createOpsgenieClient(options: OpsgenieClientOptions): OpsgenieCl
     ...failure,
     detail: mask(failure.detail),
   });
+  /** An answer may quote the key anywhere, ids too. One so short that it is part of ordinary words would garble what is read. */
+  const withoutKey = (body: unknown): unknown => {
+    if (options.apiKey.length < shortestRealKey) return body;
+    const text = JSON.stringify(body) ?? '';
+    return text.includes(options.apiKey) ? JSON.parse(mask(text)) : body;
+  };
   return {
     mask,
     async call(method, path, json, signal) {
       const request: HttpRequest = { method, url: base + path, ...(json !== undefined && { json }) };
       const result = await callJson(request, http, signal);
       if (!result.ok) return masked(classifyFailure(result));
-      if (result.status >= 200 && result.status < 300) return result;
+      if (result.status >= 200 && result.status < 300) return { ...result, body: withoutKey(result.body) };
       return masked(classifyStatus(result.status, result.headers, result.body));
     },
   };
