@@ -100,6 +100,12 @@ function giveBackOnce(giveBack: Done): Done {
 const closeWithinMs = 1_500;
 
 /**
+ * Where a network drops packets silently the server does not hear that a session was cut, and keeps the
+ * locks of its transaction. Nothing outside is called in one, so none of ours idles for seconds.
+ */
+const abandonedAfterMs = 15_000;
+
+/**
  * Opens the pool. Connecting is bounded (an unreachable database answers within
  * `connectTimeoutMs`, it does not hang), and so is every statement.
  * @param purpose ends up in `application_name` after "gomon", for whoever looks at pg_stat_activity.
@@ -131,7 +137,7 @@ export function openPool(options: {
       application_name: `gomon ${options.purpose}`,
       connectionTimeoutMillis: options.connectTimeoutMs ?? 3_000,
       statement_timeout: options.statementTimeoutMs ?? 30_000,
-      idle_in_transaction_session_timeout: 60_000,
+      idle_in_transaction_session_timeout: abandonedAfterMs,
       keepAlive: true,
       types: typeReaders,
     },
