@@ -20,7 +20,8 @@ const database = { globalSetup: ['test/support/postgres-server.ts'] };
 
 export default defineConfig({
   test: {
-    maxWorkers: 2,
+    // For two cores: half of the time a test waits for a server or a process.
+    maxWorkers: 3,
     reporters: ['default', './test/support/summary-reporter.ts'],
     coverage: {
       enabled: isWholeRun,
