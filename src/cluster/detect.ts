@@ -228,7 +228,8 @@ function staleCondition(scene: Scene, stale: ReadonlyMap<string, Date | null>): 
     rule: 'watcher.stale',
     reason: 'WatchStale',
     subject: { kind: 'Cluster', namespace: null, name: 'watch' },
-    since: scene.history.seen('stale', scene.now),
+    // By resource: short gaps in one after the other are no long one.
+    since: earliest([...stale.keys()].map((resource) => scene.history.seen(`stale/${resource}`, scene.now))),
     title: `The watcher does not hear from the cluster (${stale.size} ${stale.size === 1 ? 'resource' : 'resources'})`,
     description: [
       `Nothing is fired or resolved from what is stale: ${[...stale.keys()].toSorted().join(', ')}.`,

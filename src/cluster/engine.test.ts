@@ -375,6 +375,17 @@ describe('stale data (G14)', () => {
     expect(look.resolved.toSorted()).toEqual(['watcher.stale P2 Cluster/-/watch', fired].toSorted());
   });
 
+  it('of several kinds for a moment each, one after the other, are no alert', () => {
+    const look = new ClusterLook([up()]);
+    for (const resource of ['pods', 'services', 'deployments.apps', 'configmaps', 'events']) {
+      look.view.states.set(resource, { state: 'backoff', heardAt: look.now });
+      look.pass(20);
+      look.view.states.delete(resource);
+    }
+    look.pass(60);
+    expect(look.fired).toEqual([]);
+  });
+
   it('believe no stream that has been silent for long', () => {
     const look = new ClusterLook([down(40)]);
     look.view.states.set('pods', { state: 'streaming', heardAt: new Date(look.now.getTime() - 200_000) });

@@ -237,6 +237,20 @@ describe('Reflector', () => {
     expect(count(sandbox, 'list')).toBe(1);
   });
 
+  it('does not take one bookmark that is left out for trouble', async () => {
+    const sandbox = await startSandbox();
+    const watched = reflectorOf(connectTo(sandbox), 'pods', 'monitoring', {
+      times: { ...quickTimes, silenceMs: 1_000, soundMs: 1 },
+    });
+    await streams(sandbox, watched);
+    sandbox.watches.bookmark();
+    sandbox.watches.close();
+    await sandbox.waitFor(() => count(sandbox, 'watch') === 3);
+    sandbox.watches.bookmark();
+    expect(watched.events.map(({ kind }) => kind)).toEqual(['fresh']);
+    expect([count(sandbox, 'list'), watched.reflector.freshness().state]).toEqual([1, 'streaming']);
+  });
+
   it('takes it for trouble when the server sent bookmarks before, and says nothing at all any more', async () => {
     const sandbox = await startSandbox();
     const watched = reflectorOf(connectTo(sandbox), 'pods', 'monitoring', {

@@ -42,6 +42,8 @@ export class Reflector extends CollectionFeed {
   #version: string | null = null;
   /** A server that has sent a bookmark sends more of them. */
   #knowsBookmarks = false;
+  /** In a row, and nothing came over any of them but perhaps the first. */
+  #silentWatches = 0;
 
   constructor(options: ReflectorOptions) {
     const isEvents = options.type.resource === 'events';
@@ -66,15 +68,18 @@ export class Reflector extends CollectionFeed {
     const { times } = this.#options;
     switch (ended.how) {
       case 'closed':
+        this.#silentWatches = 0;
         if (ended.livedMs >= times.soundMs) {
           this.life.sound();
           return 0;
         }
         return this.#failed(failure('server', 'closed', 'the API server closes watches at once'));
       case 'silent':
-        // Nothing is lost: what was missed comes from the version we have. Where bookmarks are not known, silence may
-        // only mean that nothing happened; whether the server is there is told by the next watch, over a new connection.
-        if (ended.hadLines || !this.#knowsBookmarks) return 0;
+        // Nothing is lost: what was missed comes from the version we have. A bookmark may be left out, and where none are
+        // known silence only means that nothing happened: whether the server is there is told by the next watch, over a
+        // new connection.
+        this.#silentWatches = ended.hadLines ? 1 : this.#silentWatches + 1;
+        if (this.#silentWatches < 2 || !this.#knowsBookmarks) return 0;
         return this.#failed(
           failure('timeout', 'silent', `nothing came over the watch for ${times.silenceMs} ms`),
         );
