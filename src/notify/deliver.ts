@@ -127,6 +127,7 @@ export class Dispatcher {
     }
     const unknown = await claimUnknown(db, notifier.name, limit, now, claimedBy);
     for (const row of unknown) this.#track(row, this.#sender.lookFor(row));
+    if (this.#stop.signal.aborted) return unknown.length;
     const due = await claimDue(
       db,
       { notifier: notifier.name, pace, limit: limit - unknown.length, othersLimit, claimedBy },
