@@ -140,7 +140,7 @@ it('without the scope to join, the scope is named', async () => {
   expect(cards(standIn, 'Nobody here')).toHaveLength(1);
   expect((await slackState()).detail).toMatch(/#alert-critical.*not_in_channel.*channels:join/);
   world.slack.inviteBot(critical);
-  await events();
+  await events(2);
   await tell('Invited', 'P1');
   expect(cards(critical, 'Invited')).toHaveLength(1);
 });
