@@ -1,6 +1,6 @@
-import { audit } from '../alerts/alert-store.ts';
 import type { Db } from '../db/pool.ts';
 import { fromStorableJson } from '../db/text.ts';
+import { auditSync } from './confirm.ts';
 import { readConfirmedState, writeConfirmedState } from './confirmed-state.ts';
 import { readOutbox, supersede } from './incident-commands.ts';
 import { type CommandPayload, enqueueCommands, lockIncidents } from './incident-store.ts';
@@ -49,21 +49,9 @@ export async function handleGone(
       .execute();
     const ids = outbox.pending.filter((command) => !command.sent).map((command) => command.id);
     await supersede(tx, ids, 'the provider no longer knows the incident', now);
-    await audit(tx, [
-      {
-        alertId: null,
-        incidentId,
-        action: 'sync',
-        userId: 'system',
-        door: 'system',
-        details: {
-          provider,
-          gone: incident.externalId,
-          reason: `${provider} no longer knows it${opening === null ? '' : '; it is opened there again, once'}`,
-        },
-        at: now,
-      },
-    ]);
+    const again = opening === null ? '' : '; it is opened there again, once';
+    const reason = `${provider} no longer knows it${again}`;
+    await auditSync(tx, provider, incidentId, { gone: incident.externalId, reason }, now);
     if (opening === null) return 'noted';
     await enqueueCommands(tx, [{ incident, command: opening, by: 'system' }], now);
     return 'opened again';
